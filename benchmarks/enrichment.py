@@ -49,10 +49,10 @@ def make_prices() -> pl.DataFrame:
     return pl.DataFrame({"product": drawn.integers(0, PRODUCTS, ROWS), "since": times, "price": drawn.random(ROWS)})
 
 
-def make_view(enrichments: int) -> FeatureView:
+def make_view(enrichments: int, known_at: str | None = None) -> FeatureView:
     """Declare a view over such events with so many enrichments."""
     empty = pl.DataFrame(schema={"product": pl.Int64, "since": UTC, "price": pl.Float64})
-    prices = fp.Source("prices", fp.sources.Frame(empty), entity=_product, event_time="since")
+    prices = fp.Source("prices", fp.sources.Frame(empty), entity=_product, event_time="since", known_at=known_at)
     orders = fp.Source("orders", fp.sources.Frame(pl.DataFrame(schema={"at": UTC})), event_time="at")
     enrich = [prices["price"], prices["price"].alias("gift", keys={"product": "gift"})][:enrichments]
     declare = fp.feature_view(
@@ -77,6 +77,27 @@ def _windows(enrichments: int) -> Callable[[pl.DataFrame, pl.DataFrame], object]
         ).collect()
 
     return run
+
+
+def _late(events: pl.DataFrame, prices: pl.DataFrame) -> object:
+    """Ask for windows over events of which 2% of the rows of the other table are known up to 10 days later."""
+    drawn = np.random.default_rng(2)
+    days = np.where(drawn.random(ROWS) < 0.02, drawn.integers(0, 10 * 86_400_000_000, ROWS), 0)
+    known = prices.with_columns((pl.col("since").to_physical() + pl.Series(days)).cast(UTC).alias("loaded"))
+    view = make_view(1, known_at="loaded")
+    enriched = enrich_events(view, events.lazy(), {"sources/prices": known.lazy()})
+    asked = [kind(column, windows=["30d"]) for column in ("price", "x") for kind in (fp.Sum, fp.Mean)]
+    spine = events.select("customer", "at").gather_every(EVENTS // MOMENTS).rename({"at": "t"})
+    return window_features(
+        spine,
+        enriched,
+        on=["customer"],
+        aggregations=asked,
+        spine_time="t",
+        event_time="at",
+        known_at=view.event_known_at,
+        known_until=view.event_known_until,
+    ).collect()
 
 
 def _join_asof(events: pl.DataFrame, prices: pl.DataFrame) -> object:
@@ -104,6 +125,7 @@ CASES: dict[str, Callable[[pl.DataFrame, pl.DataFrame], object]] = {
     "windows, plain": _windows(0),
     "windows, one enrichment": _windows(1),
     "windows, two enrichments": _windows(2),
+    "windows, one enrichment, 2% of its rows late": _late,
     "days that 100 changed rows reach": _changed,
 }
 

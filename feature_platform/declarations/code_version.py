@@ -150,7 +150,8 @@ def _text_of_selection(selected: FeatureView | FeatureSelection | OnDemandSelect
 
 def _text_of_enrichment(enrichment: Enrichment) -> str:
     """Return which rows of a dimension are found and what is taken of them; not how the dimension is made."""
-    facts = (dict(enrichment.on), dict(enrichment.columns), enrichment.ttl_us, enrichment.event_time)
+    clocks = (enrichment.event_time, enrichment.known_at)
+    facts = (dict(enrichment.on), dict(enrichment.columns), enrichment.ttl_us, *clocks)
     return f"enrich {enrichment.asset}{facts!r}"
 
 

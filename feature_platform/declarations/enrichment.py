@@ -39,17 +39,25 @@ class Enrichment:
         return self.dimension.event_time
 
     @property
+    def known_at(self) -> str | None:
+        """Return the column that says from when on a row is known; None where that is its own time."""
+        return self.dimension.known_at
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """Return the columns of the dimension that are read, each once."""
-        clock = () if self.event_time is None else (self.event_time,)
-        return tuple(dict.fromkeys([*self.on.values(), *clock, *self.columns.values()]))
+        clocks = (clock for clock in (self.event_time, self.known_at) if clock is not None)
+        return tuple(dict.fromkeys([*self.on.values(), *clocks, *self.columns.values()]))
 
 
-def require_enrichments(culprit: str, enrichments: Sequence[Enrichment], clocks: Sequence[str | None]) -> None:
-    """Refuse enrichments that two columns of one name come from, that need a time, or whose rows may come late.
+def require_enrichments(
+    culprit: str, enrichments: Sequence[Enrichment], clocks: Sequence[str | None], *, windowed: bool
+) -> None:
+    """Refuse enrichments of which two give one column, that need a time, or that make versions a row view has not.
 
     Args:
         clocks: the event time and the known-at column of the view's source.
+        windowed: whether the view aggregates its events.
 
     Raises:
         InvalidDeclaration: says what is wrong and what would do.
@@ -57,7 +65,13 @@ def require_enrichments(culprit: str, enrichments: Sequence[Enrichment], clocks:
     owners: dict[str, str] = {name: "its source" for name in clocks if name}
     for each in enrichments:
         named = describe_value(each.dimension)
-        _require_on_time(culprit, each, named)
+        if each.known_at is not None and not windowed:
+            raise InvalidDeclaration(
+                culprit,
+                f"is a row view and enriched by {named}, whose rows may be known later than they hold "
+                f"(`{each.known_at}`)",
+                "Aggregate the events (fp.Last for the newest), or enrich by rows without a known-at clock.",
+            )
         if clocks[0] is None and each.event_time is not None:
             raise InvalidDeclaration(
                 culprit,
@@ -72,15 +86,3 @@ def require_enrichments(culprit: str, enrichments: Sequence[Enrichment], clocks:
                     'Select fewer columns, or `.alias("other", keys={...})`.',
                 )
             owners[name] = named
-
-
-def _require_on_time(culprit: str, enrichment: Enrichment, named: str) -> None:
-    """Refuse a dimension whose rows may be known later than they hold: what an event saw would change afterwards."""
-    known_at = enrichment.dimension.known_at
-    if known_at is not None:
-        raise InvalidDeclaration(
-            culprit,
-            f"is enriched by {named}, whose rows are known later than they hold (`{known_at}`)",
-            "Enrich by rows without a known-at clock: a source without known_at, or a row view of one. "
-            "To use late rows from when they are known, make that their event_time.",
-        )

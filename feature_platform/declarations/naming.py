@@ -9,6 +9,7 @@ from feature_platform.ground.working_columns import PREFIX
 AS_OF = "as_of"  # the clock of published windows
 SPINE_TIME = "event_timestamp"  # the clock of a spine
 KNOWN_AT = "known_at"  # when published windows were out, as another view reads them
+KNOWN_UNTIL = "known_until"  # from when on another version of an enriched event counts
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -19,6 +19,7 @@ from feature_platform.declarations.monitor import Monitor, validate_monitor
 from feature_platform.declarations.naming import (
     AS_OF,
     KNOWN_AT,
+    KNOWN_UNTIL,
     describe_value,
     name_of_declaration,
     validate_column_list,
@@ -126,6 +127,27 @@ class FeatureView:
     def known_at(self) -> str | None:
         """Return the column that says when a row could be known; a windowed view knows it from its cadence."""
         return KNOWN_AT if is_windowed(self) else self.source.known_at
+
+    @property
+    def has_versions(self) -> bool:
+        """Tell whether an event may have several versions: rows that enrich it may be known later than they hold."""
+        return any(each.known_at is not None for each in self.enrichments)
+
+    @property
+    def event_known_at(self) -> str | None:
+        """Return the column of its events that says when each, or each version of one, could be known."""
+        return KNOWN_AT if self.source.known_at is None and self.has_versions else self.source.known_at
+
+    @property
+    def event_known_until(self) -> str | None:
+        """Return the column of its events that says from when on another version counts; None without versions."""
+        return KNOWN_UNTIL if self.has_versions else None
+
+    @property
+    def event_clocks(self) -> tuple[str, ...]:
+        """Return the clocks of its events, which its function keeps, each once."""
+        clocks = (self.source.event_time, self.event_known_at, self.event_known_until)
+        return tuple(dict.fromkeys(clock for clock in clocks if clock is not None))
 
     @property
     def partitioned(self) -> bool:
@@ -268,7 +290,7 @@ def feature_view(
         culprit = f"Feature view `{called}`"
         validate_function(culprit, "the function", function)
         _check_arguments(culprit, entity, source, ttl)
-        enrichments = _enrichments(culprit, enrich, source)
+        enrichments = _enrichments(culprit, enrich, source, windowed=bool(aggregations))
         windowing = declare_windowing(
             culprit,
             aggregations,
@@ -312,7 +334,9 @@ def _check_arguments(culprit: str, entity: Entity | None, source: Source | Featu
             )
 
 
-def _enrichments(culprit: str, enrich: object, source: Source | FeatureView) -> tuple[Enrichment, ...]:
+def _enrichments(
+    culprit: str, enrich: object, source: Source | FeatureView, *, windowed: bool
+) -> tuple[Enrichment, ...]:
     remedy = 'Give a list of columns of sources and row views: enrich=[products["price"]].'
     if not isinstance(enrich, Sequence) or isinstance(enrich, str):
         raise InvalidDeclaration(culprit, f"has enrich={describe_value(enrich)}", remedy)
@@ -320,8 +344,11 @@ def _enrichments(culprit: str, enrich: object, source: Source | FeatureView) -> 
     for selected in enrich:
         if not isinstance(selected, (SourceSelection, FeatureSelection)):
             raise InvalidDeclaration(culprit, f"is enriched by {describe_value(selected)}", remedy)
+        if isinstance(selected, FeatureSelection) and is_windowed(selected.view):
+            found = f"is enriched by windows of `{selected.view.name}`, which say what was at their instants"
+            raise InvalidDeclaration(culprit, found, "Enrich by a row view, or put both views into one service.")
         enrichments.append(selected.enrichment())
-    require_enrichments(culprit, enrichments, (source.event_time, source.known_at))
+    require_enrichments(culprit, enrichments, (source.event_time, source.known_at), windowed=windowed)
     return tuple(enrichments)
 
 

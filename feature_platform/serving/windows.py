@@ -35,7 +35,8 @@ class ExactWindows:
     def __init__(self, view: FeatureView, table: ServedTable) -> None:
         windows = view.windows
         self._view, self._table, self._longest = view, table, view.reach_us
-        self._event_time, self._known_at = str(view.source.event_time), view.source.known_at
+        self._event_time = str(view.source.event_time)
+        self._known_at, self._known_until = view.event_known_at, view.event_known_until
         self._aggregations, self._owner = windows.aggregations, f"Feature view `{view.name}`"
         no_keys, no_events = _spine(0, EPOCH), pl.DataFrame(schema={ENTITY: pl.Int64(), **table.features})
         schema = self._windows(no_keys, no_events).collect_schema()
@@ -46,6 +47,7 @@ class ExactWindows:
             on=ENTITY,
             event_time=self._event_time,
             known_at=self._known_at,
+            known_until=self._known_until,
             aggregations=self._aggregations,
             derived=windows.derived,
             owner=self._owner,
@@ -117,6 +119,7 @@ class ExactWindows:
             spine_time=NOW,
             event_time=self._event_time,
             known_at=self._known_at,
+            known_until=self._known_until,
             aggregations=self._aggregations,
             derived=self._view.windows.derived,
             owner=self._owner,
@@ -125,7 +128,7 @@ class ExactWindows:
 
 def is_light_view(view: FeatureView) -> bool:
     """Tell whether the windows of an exact view over few events are computed at once, if their types allow it."""
-    is_plain = view.source.known_at is None and not view.windows.derived
+    is_plain = view.event_known_at is None and not view.windows.derived
     return is_plain and all(map(_is_light, view.aggregations))
 
 

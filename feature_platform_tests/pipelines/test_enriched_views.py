@@ -1,6 +1,7 @@
 """Views that are enriched by other tables, from the sources to what is served."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,51 +23,62 @@ from feature_platform_tests.shop import at, customer, hashes
 product = fp.Entity("product", join_keys=["id"])
 GRID = fp.Partitions("daily", start=at(), end=at(8))
 ORDERS: dict[str, Any] = {"customer": pl.String, "product": pl.Int64, "at": UTC}
-PRICES: dict[str, Any] = {"id": pl.Int32, "since": UTC, "price": pl.Float64}
-KINDS = ["row", "snapshot", "exact"]
+PRICES: dict[str, Any] = {"id": pl.Int32, "since": UTC, "loaded": UTC, "price": pl.Float64}
+KINDS = [
+    "row",
+    "snapshot",
+    "exact",
+    "late snapshot",
+    "late exact",
+]
 Rows = list[tuple[Any, ...]]
 
 
 class Shop:
-    """Orders of products, whose prices change; and views of them, one of each kind."""
+    """Orders of products, whose prices change; and a view of them, of some kind."""
 
-    def __init__(self, orders: Rows, prices: Rows, *, partitioned: bool = True) -> None:
-        self.orders, self.prices = (
-            pl.DataFrame(rows, schema=schema, orient="row") for rows, schema in ((orders, ORDERS), (prices, PRICES))
-        )
+    def __init__(self, kind: str, orders: Rows, prices: Rows, *, partitioned: bool = True) -> None:
+        whole = [row if len(row) == 4 else (row[0], row[1], row[1], row[2]) for row in prices]
+        self.orders = pl.DataFrame(orders, schema=ORDERS, orient="row")
+        self.prices = pl.DataFrame(whole, schema=PRICES, orient="row")
         self.source = fp.Source("orders", fp.sources.Frame(self.orders), event_time="at")
-        self.dimension = fp.Source(
-            "prices", fp.sources.Frame(self.prices), entity=product, event_time="since", partitioned=partitioned
-        )
+        known = "loaded" if kind.startswith("late") else None
+        words: dict[str, Any] = {"event_time": "since", "known_at": known, "partitioned": partitioned}
+        self.dimension = fp.Source("prices", fp.sources.Frame(self.prices), entity=product, **words)
+        self.view = self._view(kind)
 
-    def view(self, kind: str) -> FeatureView:
+    def _view(self, kind: str) -> FeatureView:
         words: dict[str, Any] = {}
         if kind != "row":
             words = {"aggregations": [fp.Sum("price", windows=["1d"]), fp.Last("price", windows=["2d"])]}
-            words["accuracy"] = kind
+            words["accuracy"] = kind.split()[-1]
         enrich = [self.dimension["price"].alias("of", keys={"id": "product"})]
         declare = fp.feature_view(entity=customer, source=self.source, enrich=enrich, name="spent", **words)
-        return declare(lambda rows: rows.select("customer", "at", price="of__price"))
+        return declare(lambda rows: rows.with_columns(price="of__price"))
 
-    def materialize(self, store: fp.OfflineStore, kind: str) -> FeatureView:
-        view = self.view(kind)
-        fp.materialize(view, store, at(), at(8), partitions=GRID, gone="taken")
-        return view
+    def materialize(self, store: fp.OfflineStore) -> FeatureView:
+        fp.materialize(self.view, store, at(), at(8), partitions=GRID, gone="taken")
+        return self.view
 
 
-def price_at(prices: Rows, product: int | None, moment: datetime) -> float | None:
-    """The definition: the newest price of a product at a moment, of one time the last."""
-    rows = [(since, n, price) for n, (key, since, price) in enumerate(prices) if key == product and since <= moment]
-    return max(rows, key=lambda row: row[:2])[2] if rows and product is not None else None
+def price_at(prices: Rows, product: int | None, moment: datetime, known_by: datetime | None) -> float | None:
+    """The definition: the newest price of a product at a moment, of one time the last, among those known by another."""
+    rows = [
+        (since, loaded, n, price)
+        for n, (key, since, loaded, price) in enumerate(prices)
+        if key == product and since <= moment and (known_by is None or loaded <= known_by)
+    ]
+    return max(rows, key=lambda row: row[:3])[3] if rows and product is not None else None
 
 
 def definition(kind: str, orders: Rows, prices: Rows, who: str, t: datetime) -> Mapping[str, Any]:
     """What a view says of a customer at a moment."""
-    mine = [(when, n, price_at(prices, what, when)) for n, (name, what, when) in enumerate(orders) if name == who]
+    end = t.replace(hour=0) if kind.endswith("snapshot") else t
+    by = end if kind.startswith("late") else None
+    mine = [(when, n, price_at(prices, what, when, by)) for n, (name, what, when) in enumerate(orders) if name == who]
     if kind == "row":
         rows = sorted(row for row in mine if row[0] <= t)
         return {"price": rows[-1][2] if rows else None}
-    end = t if kind == "exact" else t.replace(hour=0)
     inside = {days: sorted(row for row in mine if end - timedelta(days=days) <= row[0] < end) for days in (1, 2)}
     known = [row[2] for row in inside[2] if row[2] is not None]
     return {
@@ -83,15 +95,16 @@ ORDER = st.tuples(
 PRICE = st.tuples(
     st.sampled_from([1, 1, 2]),
     st.integers(0, 23).map(lambda n: at(hours=6 * n)),
+    st.sampled_from([0, 0, 1, 5, 9]),
     st.sampled_from([10.0, 20.0, 30.0, None]),
-)
+).map(lambda row: (row[0], row[1], row[1] + timedelta(hours=6 * row[2]), row[3]))
 ENDS = [("eve", 9, at()), ("eve", 9, at(7, 18))]  # so that no partition at an end comes or goes
-EDGES = [(9, at(), 1.0), (9, at(7), 1.0)]
+EDGES = [(9, at(), at(), 1.0), (9, at(7), at(7), 1.0)]
 
 
 def once(rows: Rows) -> Rows:
     """Rows without a second one of the same key and time: which of them is the last is not promised in a table."""
-    return list({row[:-1]: row for row in rows}.values())
+    return list({row[:2]: row for row in rows}.values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -109,12 +122,12 @@ def test_a_run_after_any_change_leaves_what_a_run_from_nothing_leaves(kind, orde
     prices = once([*EDGES, *prices])
     with TemporaryDirectory() as folder:
         store, fresh = (fp.OfflineStore(Path(folder, name)) for name in ("store", "fresh"))
-        Shop(orders, prices, partitioned=parted).materialize(store, kind)
+        Shop(kind, orders, prices, partitioned=parted).materialize(store)
         then = once([row for n, row in enumerate(prices) if n != gone + 2] + more)
         late = [row for row in late if (row[0], row[2]) not in {(who, when) for who, _, when in orders}]
-        shop = Shop(orders + late, then, partitioned=parted)
-        view = shop.materialize(store, kind)
-        shop.materialize(fresh, kind)
+        shop = Shop(kind, orders + late, then, partitioned=parted)
+        view = shop.materialize(store)
+        shop.materialize(fresh)
         assert hashes(store, view.asset) == hashes(fresh, view.asset)
         assert changed_inputs(view, store, GRID) == {}
         project = fp.Project("shop", GRID, (shop.source, shop.dimension, view))
@@ -124,7 +137,7 @@ def test_a_run_after_any_change_leaves_what_a_run_from_nothing_leaves(kind, orde
         found = fp.historical_features(view, spine, store, stale="refuse").collect()
         for row in found.iter_rows(named=True):
             wanted = definition(kind, orders + late, then, row["customer"], row["event_timestamp"])
-            if kind == "snapshot" and row["event_timestamp"] < at(1):
+            if kind.endswith("snapshot") and row["event_timestamp"] < at(1):
                 wanted = dict.fromkeys(wanted)  # nothing is published yet
             assert {name: row[name] for name in wanted} == wanted, row
 
@@ -133,8 +146,9 @@ def test_a_run_after_any_change_leaves_what_a_run_from_nothing_leaves(kind, orde
 def test_what_is_served_is_what_is_stored_also_after_the_other_table_changed(kind, tmp_path):
     store, online = fp.OfflineStore(tmp_path / "store"), fp.online.Lmdb(tmp_path / "online")
     orders = [("ann", 1, at(day, 12)) for day in range(8)] + [("bob", 2, at(7, 13))]
-    for prices in ([(1, at(), 1.0)], [(1, at(), 1.0), (1, at(7), 5.0), (2, at(3), 7.0)], [(1, at(7), 5.0)]):
-        view = Shop(orders, prices, partitioned=False).materialize(store, kind)
+    late = (1, at(6), at(7, 20), 9.0)
+    for prices in ([(1, at(), 1.0)], [(1, at(), 1.0), late, (1, at(7), 5.0), (2, at(3), 7.0)], [(1, at(7), 5.0)]):
+        view = Shop(kind, orders, prices, partitioned=False).materialize(store)
         now = at(8)
         fp.publish(view, store, online, now=now)
         spine = pl.DataFrame({"customer": ["ann", "bob", "ivy"]})
@@ -147,29 +161,29 @@ def test_what_is_served_is_what_is_stored_also_after_the_other_table_changed(kin
 def test_one_changed_row_recomputes_the_days_that_it_reaches_and_no_other(tmp_path):
     store, orders = fp.OfflineStore(tmp_path), [("ann", 1, at(hours=6 * n)) for n in range(32)]
     prices = [(1, at(), 10.0), (1, at(4), 30.0)]
-    Shop(orders, prices).materialize(store, "row")
-    shop = Shop(orders, [*prices, (1, at(2), 20.0)])
+    Shop("row", orders, prices).materialize(store)
+    shop = Shop("row", orders, [*prices, (1, at(2), 20.0)])
     fp.materialize(shop.dimension, store, at(), at(8), partitions=GRID)
     reached = ["2024-01-03", "2024-01-04"]
-    assert changed_inputs(shop.view("row"), store, GRID) == dict.fromkeys(reached, "sources/prices")
+    assert changed_inputs(shop.view, store, GRID) == dict.fromkeys(reached, "sources/prices")
     version = store.latest_version("views/spent")
-    shop.materialize(store, "row")
+    shop.materialize(store)
     assert store.changed_since("views/spent", version) == set(reached)
-    project = fp.Project("shop", GRID, (shop.source, shop.dimension, shop.view("row")))
+    project = fp.Project("shop", GRID, (shop.source, shop.dimension, shop.view))
     assert stale_assets(project, store) == []
 
 
 def test_a_row_for_a_product_that_nobody_ordered_changes_nothing(tmp_path):
     store, orders = fp.OfflineStore(tmp_path), [("ann", 1, at(day)) for day in range(8)]
-    Shop(orders, [(1, at(), 10.0)]).materialize(store, "snapshot")
-    shop = Shop(orders, [(1, at(), 10.0), (2, at(), 20.0)])
+    Shop("snapshot", orders, [(1, at(), 10.0)]).materialize(store)
+    shop = Shop("snapshot", orders, [(1, at(), 10.0), (2, at(), 20.0)])
     fp.materialize(shop.dimension, store, at(), at(8), partitions=GRID)
-    assert changed_inputs(shop.view("snapshot"), store, GRID) == {}
+    assert changed_inputs(shop.view, store, GRID) == {}
 
 
 def test_each_commit_names_the_versions_of_both_tables(tmp_path):
     store = fp.OfflineStore(tmp_path)
-    view = Shop([("ann", 1, at(day)) for day in range(8)], [(1, at(), 10.0)]).materialize(store, "row")
+    view = Shop("row", [("ann", 1, at(day)) for day in range(8)], [(1, at(), 10.0)]).materialize(store)
     assert store.partition_states(view.asset)["2024-01-05"].inputs.keys() == {"sources/orders", "sources/prices"}
     service = fp.FeatureService("service", [view])
     spine = pl.DataFrame({"customer": ["ann"], "event_timestamp": [at(3)]})
@@ -179,23 +193,32 @@ def test_each_commit_names_the_versions_of_both_tables(tmp_path):
 
 def test_a_training_set_of_an_exact_view_pins_the_table_that_enriches_its_events(tmp_path):
     store, orders = fp.OfflineStore(tmp_path), [("ann", 1, at(day)) for day in range(8)]
-    view = Shop(orders, [(1, at(), 10.0)]).materialize(store, "exact")
+    view = Shop("exact", orders, [(1, at(), 10.0)]).materialize(store)
     spine = pl.DataFrame({"customer": ["ann"], "event_timestamp": [at(3)]})
     training_set = fp.TrainingSet("set", service=fp.FeatureService("service", [view]), spine=spine)
     built = fp.build_training_set(training_set, store)
-    Shop(orders, [(1, at(), 50.0)]).materialize(store, "exact")
+    Shop("exact", orders, [(1, at(), 50.0)]).materialize(store)
     again = fp.build_training_set(training_set, store, built.versions)
     assert {"sources/orders", "sources/prices"} <= built.versions.keys()
     assert again.rows.collect()["price_sum_1d"].to_list() == [10.0]
     assert fp.build_training_set(training_set, store).rows.collect()["price_sum_1d"].to_list() == [50.0]
 
 
+@pytest.mark.parametrize("partitioned", [True, False])
+def test_a_function_of_several_rows_is_refused_where_events_may_have_versions(partitioned, tmp_path):
+    shop = Shop("late exact", [("ann", 1, at(day)) for day in range(8)], [(1, at(), 10.0)])
+    orders = fp.Source("orders", fp.sources.Frame(shop.orders), event_time="at", partitioned=partitioned)
+    view = replace(shop.view, source=orders, transform=lambda rows: rows.unique(["customer", "at"]))
+    with pytest.raises(fp.errors.InvalidDeclaration, match="has a function that Polars does not show to work"):
+        fp.materialize(view, fp.OfflineStore(tmp_path), at(), at(8), partitions=GRID)
+
+
 def test_values_at_takes_a_frame_of_each_table():
-    shop = Shop([("ann", 1, at(day)) for day in range(8)], [(1, at(), 10.0), (1, at(3), 30.0)])
     spine = pl.DataFrame({"customer": ["ann", "ann"], "event_timestamp": [at(3), at(4)]})
-    for kind, wanted in {"row": [30.0, 30.0], "exact": [10.0, 30.0], "snapshot": [10.0, 30.0]}.items():
+    for kind, wanted in {"row": [30.0, 30.0], "exact": [10.0, 30.0], "late snapshot": [10.0, 10.0]}.items():
+        shop = Shop(kind, [("ann", 1, at(day)) for day in range(8)], [(1, at(), 10.0), (1, at(3), at(4, 1), 30.0)])
         frames = {"orders": shop.orders, "prices": shop.prices}
-        found = fp.testing.values_at(shop.view(kind), frames, spine).collect()
+        found = fp.testing.values_at(shop.view, frames, spine).collect()
         assert found["price" if kind == "row" else "price_sum_1d"].to_list() == wanted
-    with pytest.raises(fp.errors.UnknownName, match="prices"):
-        fp.testing.values_at(shop.view("row"), {"orders": shop.orders}, spine)
+        with pytest.raises(fp.errors.UnknownName, match="prices"):
+            fp.testing.values_at(shop.view, {"orders": shop.orders}, spine)

@@ -53,8 +53,7 @@ class ExactJoin(Join):
 
     @property
     def clocks(self) -> Sequence[pl.Expr]:
-        clocks = (self.view.source.event_time, self.view.source.known_at)
-        return [pl.col(name) for name in dict.fromkeys(clocks) if name]
+        return [pl.col(name) for name in self.view.event_clocks]
 
     def reads(self, names: Sequence[str]) -> Sequence[str]:
         wanted = {self.features[name] for name in names}
@@ -128,6 +127,7 @@ class _WindowArguments(TypedDict):
     spine_time: str
     event_time: str
     known_at: str | None
+    known_until: str | None
     aggregations: Sequence[Aggregation]
     derived: Mapping[str, pl.Expr]
     owner: str
@@ -139,7 +139,8 @@ def _window_arguments(view: FeatureView, time: str, wanted: Sequence[str]) -> _W
         "on": tuple(view.own_keys.values()),
         "spine_time": time,
         "event_time": str(view.source.event_time),
-        "known_at": view.source.known_at,
+        "known_at": view.event_known_at,
+        "known_until": view.event_known_until,
         "aggregations": windowing.aggregations,
         "derived": windowing.derived,
         "owner": f"Feature view `{view.name}`",

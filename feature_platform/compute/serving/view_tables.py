@@ -56,9 +56,8 @@ def shape_of(view: FeatureView, schema: pl.Schema) -> ServedTable:
 
 def event_columns(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
     """Return what the tiles of an exact view hold of an event: its clocks, and what the windows aggregate."""
-    clocks = [name for name in (view.source.event_time, view.source.known_at) if name is not None]
     inputs = [name for each in view.aggregations for name in each.reads if name in schema]
-    return tuple(dict.fromkeys([*clocks, *inputs]))
+    return tuple(dict.fromkeys([*view.event_clocks, *inputs]))
 
 
 def served_entries(

@@ -1,7 +1,8 @@
 """Enriched events: each with the newest row of its key, in another table, at the event's own time.
 
-A row at the time of the event is seen by it. Of rows of one key and time the last in input order counts. A null value
-of the newest row stays null, and an event without a key, without a time or without a row has nulls.
+A row at the time of the event is seen by it. Of rows of one key and time the last known counts, then the last in input
+order. A null value of the newest row stays null, and an event without a key, without a time or without a row has nulls.
+Where rows may be known later than they hold, an event has several versions (`versions.py`).
 """
 
 from collections.abc import Mapping
@@ -10,11 +11,21 @@ from functools import cache
 import polars as pl
 
 from feature_platform.compute.keys.join_keys import key_names, key_parts, none_is_null, require_columns, shared_types
+from feature_platform.compute.transforms.versions import versions_of_events
+from feature_platform.compute.windows.timeline import NEVER
 from feature_platform.declarations.enrichment import Enrichment
 from feature_platform.declarations.view import FeatureView
-from feature_platform.ground.clock import ticks
+from feature_platform.ground.clock import UTC, ticks
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform.ground.working_columns import EVENT_PLACE, EVENT_TICKS, TICKS
+from feature_platform.ground.working_columns import (
+    EVENT_PLACE,
+    EVENT_TICKS,
+    KNOWN_TICKS,
+    TICKS,
+    VERSION_FROM,
+    VERSION_PLACE,
+    VERSION_UNTIL,
+)
 
 _ALWAYS = 0  # the time of facts without a date, and of the events that look at them
 
@@ -25,6 +36,10 @@ def enrich_events(view: FeatureView, events: pl.LazyFrame, dimensions: Mapping[s
     Args:
         dimensions: the rows of each of these tables by name.
 
+    Returns:
+        One row for each event; where rows of the tables have a known-at clock one for each version, side by side, with
+        the clocks `view.event_known_at` and `view.event_known_until`.
+
     Raises:
         MissingColumns: an event lacks a key, or a table a column that is taken.
         WrongColumnType: a key has types that do not meet.
@@ -32,13 +47,18 @@ def enrich_events(view: FeatureView, events: pl.LazyFrame, dimensions: Mapping[s
     """
     if not view.enrichments:
         return events
-    time, owner = view.source.event_time, f"Feature view `{view.name}`"
-    at = pl.lit(_ALWAYS, pl.Int64) if time is None else ticks(events.collect_schema(), time, owner)
-    ordered = events.with_row_index(EVENT_PLACE).with_columns(at.alias(EVENT_TICKS))
-    ordered = ordered.sort(EVENT_TICKS, nulls_last=False, maintain_order=True)
+    owner = f"Feature view `{view.name}`"
+    _refuse_taken(view, events.collect_schema(), owner)
+    ordered = _in_order_of_time(view, events, owner)
     for each in view.enrichments:
-        ordered = _join(ordered, dimensions[each.asset], each, owner)
-    return ordered.sort(EVENT_PLACE).drop(EVENT_PLACE, EVENT_TICKS)
+        join = _join if each.known_at is None else _join_versions
+        ordered = join(ordered, dimensions[each.asset], each, owner)
+    enriched = ordered.sort(EVENT_PLACE, maintain_order=True)
+    if view.has_versions:
+        until = pl.when(pl.col(VERSION_UNTIL) != NEVER).then(VERSION_UNTIL).cast(UTC)
+        clocks = {str(view.event_known_at): pl.col(VERSION_FROM).cast(UTC), str(view.event_known_until): until}
+        enriched = enriched.with_columns(**clocks).drop(VERSION_FROM, VERSION_UNTIL)
+    return enriched.drop(EVENT_PLACE, EVENT_TICKS)
 
 
 def enriched_schema(view: FeatureView, schemas: Mapping[str, pl.Schema]) -> pl.Schema:
@@ -57,25 +77,77 @@ def hold_rows(rows: pl.LazyFrame) -> pl.LazyFrame:
     return pl.defer(read_once, schema=rows.collect_schema())
 
 
+def _refuse_taken(view: FeatureView, schema: pl.Schema, owner: str) -> None:
+    """Refuse columns of a source with the name of one that is added, or of a clock of versions."""
+    added = {name: f"`{each.asset}`" for each in view.enrichments for name in each.columns}
+    if view.has_versions:
+        own = view.source.known_at
+        clocks = (name for name in (view.event_known_at, view.event_known_until) if name and name != own)
+        added |= dict.fromkeys(clocks, "the versions of its events")
+    for name, other in added.items():
+        if name in schema:
+            remedy = 'Select fewer columns, or `.alias("other", keys={...})`; or rename it in `prepare` of the source.'
+            raise InvalidDeclaration(owner, f"gets `{name}` from both its source and {other}", remedy)
+
+
+def _in_order_of_time(view: FeatureView, events: pl.LazyFrame, owner: str) -> pl.LazyFrame:
+    """Return events in order of time, with their places and times, and from when on they count where that matters."""
+    schema, time, known_at = events.collect_schema(), view.source.event_time, view.source.known_at
+    at = pl.lit(_ALWAYS, pl.Int64) if time is None else ticks(schema, time, owner)
+    numbered = events.with_row_index(EVENT_PLACE).with_columns(at.alias(EVENT_TICKS))
+    if view.has_versions:
+        known = pl.col(EVENT_TICKS)
+        if known_at is not None:
+            clock = ticks(schema, known_at, owner)
+            known = pl.when(clock.is_not_null() & known.is_not_null()).then(pl.max_horizontal(known, clock))
+        numbered = numbered.with_columns(known.alias(VERSION_FROM), pl.lit(NEVER, pl.Int64).alias(VERSION_UNTIL))
+    return numbered.sort(EVENT_TICKS, nulls_last=False, maintain_order=True)
+
+
 def _join(events: pl.LazyFrame, dimension: pl.LazyFrame, by: Enrichment, owner: str) -> pl.LazyFrame:
     """Join events in order of time with the newest row of their key up to it; facts without a date hold always."""
+    types, rows = _rows_of(events, dimension, by, owner)
+    always, keys = pl.lit(_ALWAYS, pl.Int64), key_names(list(types))
+    at = always if by.event_time is None else pl.col(EVENT_TICKS)
+    asked = events.with_columns(*key_parts(types), at.alias(TICKS))
+    ordered = rows.sort(TICKS, maintain_order=True)
+    joined = asked.join_asof(ordered, on=TICKS, by=keys, tolerance=by.ttl_us, check_sortedness=False)
+    return joined.drop(*keys, TICKS)
+
+
+def _join_versions(events: pl.LazyFrame, dimension: pl.LazyFrame, by: Enrichment, owner: str) -> pl.LazyFrame:
+    """Join events with the newest known row of their key up to their time, one row for each version."""
+    types, rows = _rows_of(events, dimension, by, owner)
+    keys, clocks = key_names(list(types)), (EVENT_TICKS, VERSION_FROM, VERSION_UNTIL)
+    added = {name: dtype for name, dtype in rows.collect_schema().items() if name in by.columns}
+    schema = {VERSION_PLACE: pl.get_index_type(), VERSION_FROM: pl.Int64(), VERSION_UNTIL: pl.Int64(), **added}
+
+    def find_versions(asked: pl.DataFrame) -> pl.DataFrame:
+        known = rows.collect()
+        found = versions_of_events(asked, known, keys, by.ttl_us)
+        place = pl.Series(found.rows).set(pl.Series(found.rows < 0), None)
+        there = asked[VERSION_FROM][found.events].is_not_null()
+        since = pl.Series(found.since).set(~there, None)
+        clocks = {VERSION_PLACE: pl.Series(found.events), VERSION_FROM: since, VERSION_UNTIL: pl.Series(found.until)}
+        return pl.DataFrame(clocks).hstack(known.select(pl.col(list(added)).gather(place))).cast(pl.Schema(schema))
+
+    numbered = events.with_row_index(VERSION_PLACE)
+    versions = numbered.select(*key_parts(types), *clocks).map_batches(find_versions, schema=schema)
+    plain = numbered.drop(VERSION_FROM, VERSION_UNTIL)
+    return plain.join(versions, on=VERSION_PLACE, how="inner", maintain_order="right").drop(VERSION_PLACE)
+
+
+def _rows_of(
+    events: pl.LazyFrame, dimension: pl.LazyFrame, by: Enrichment, owner: str
+) -> tuple[dict[str, pl.DataType], pl.LazyFrame]:
+    """Return the types of the key, and the rows of a table that some event can see: key, clocks, what is added."""
     role = f"{owner}, enriched by `{by.asset}`"
     left, right = events.collect_schema(), dimension.collect_schema()
     require_columns(right, by.reads, f"{role}: that table")
     types = shared_types(left, right, list(by.on), role, by.on)
-    if taken := [name for name in by.columns if name in left]:
-        raise InvalidDeclaration(
-            owner,
-            f"gets `{taken[0]}` from both its source and `{by.asset}`",
-            'Select fewer columns, or `.alias("other", keys={...})`.',
-        )
-    keys = key_names(list(types))
-    dated = by.event_time is not None
-    always = pl.lit(_ALWAYS, pl.Int64)
-    since = ticks(right, by.event_time, role) if by.event_time is not None else always
+    clocks = {TICKS: pl.lit(_ALWAYS, pl.Int64) if by.event_time is None else ticks(right, by.event_time, role)}
+    if by.known_at is not None:
+        clocks[KNOWN_TICKS] = ticks(right, by.known_at, role)
     added = [pl.col(column).alias(name) for name, column in by.columns.items()]
-    rows = dimension.select(*key_parts(types, by.on), since.alias(TICKS), *added)
-    rows = rows.filter(none_is_null([*keys, TICKS])).sort(TICKS, maintain_order=True)
-    asked = events.with_columns(*key_parts(types), (pl.col(EVENT_TICKS) if dated else always).alias(TICKS))
-    joined = asked.join_asof(rows, on=TICKS, by=keys, tolerance=by.ttl_us, check_sortedness=False)
-    return joined.drop(*keys, TICKS)
+    rows = dimension.select(*key_parts(types, by.on), *added, **clocks)
+    return types, rows.filter(none_is_null([*key_names(list(types)), *clocks]))

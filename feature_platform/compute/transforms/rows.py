@@ -56,7 +56,7 @@ def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
         MissingColumns: it dropped a join key or a clock.
     """
     rows = every_feature_row(view, events)
-    needed = [*view.join_keys, *(clock for clock in (view.source.event_time, view.source.known_at) if clock)]
+    needed = [*view.join_keys, *view.event_clocks]
     if is_windowed(view):
         return rows
     return rows.unique(needed, keep="last", maintain_order=True) if needed else rows.tail(1)
@@ -84,7 +84,7 @@ def single_feature_row(view: FeatureView, event: pl.DataFrame) -> pl.DataFrame |
         rows = event if result is given else _collect(result)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
-    clocks = [clock for clock in (view.source.event_time, view.source.known_at) if clock]
+    clocks = view.event_clocks
     if rows is None or rows.height > 1 or any(rows.schema.get(clock) != UTC for clock in clocks):
         return None
     if not set(view.join_keys) <= set(rows.schema) or any(name.startswith(PREFIX) for name in rows.columns):
@@ -103,7 +103,7 @@ def _check_columns(view: FeatureView, schema: pl.Schema) -> None:
     if is_windowed(view):
         _check_inputs(view, schema, owner)
         return
-    needed = [*view.join_keys, *(clock for clock in (view.source.event_time, view.source.known_at) if clock)]
+    needed = [*view.join_keys, *view.event_clocks]
     if set(schema) <= {*needed, PARTITION}:
         raise InvalidDeclaration(
             owner,
@@ -125,8 +125,8 @@ def transform_rows(asset: FeatureView | Label, events: pl.LazyFrame) -> pl.LazyF
     added = [name for name in rows.collect_schema() if name.startswith(PREFIX)]
     if added:
         refuse_working_names(f"Table `{asset.asset}`", added, known=events.collect_schema())
-    known_at = asset.known_at if isinstance(asset, Label) else asset.source.known_at
-    return _with_clocks(rows, (asset.source.event_time, known_at), owner)
+    clocks = (asset.source.event_time, asset.known_at) if isinstance(asset, Label) else asset.event_clocks
+    return _with_clocks(rows, clocks, owner)
 
 
 def window_rows(view: FeatureView, events: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFrame:
@@ -141,8 +141,7 @@ def window_rows(view: FeatureView, events: pl.LazyFrame, start: datetime, end: d
 def select_window_inputs(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
     """Return what the windows of a view are made from: of `feature_rows` the keys, clocks and aggregated columns."""
     aggregated = (name for aggregation in view.aggregations for name in aggregation.reads)
-    clocks = (name for name in (view.source.event_time, view.source.known_at) if name)
-    return feature_rows(view, events).select(list(dict.fromkeys([*view.join_keys, *clocks, *aggregated])))
+    return feature_rows(view, events).select(list(dict.fromkeys([*view.join_keys, *view.event_clocks, *aggregated])))
 
 
 def make_windows(view: FeatureView, rows: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFrame:
@@ -151,7 +150,8 @@ def make_windows(view: FeatureView, rows: pl.LazyFrame, start: datetime, end: da
         rows,
         on=view.join_keys,
         event_time=str(view.source.event_time),
-        known_at=view.source.known_at,
+        known_at=view.event_known_at,
+        known_until=view.event_known_until,
         aggregations=view.aggregations,
         derived=view.windows.derived,
         every=view.windows.cadence.every_us,

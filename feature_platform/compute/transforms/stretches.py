@@ -5,7 +5,7 @@ import polars as pl
 from feature_platform.compute.keys.join_keys import key_names, key_parts, none_is_null, shared_types
 from feature_platform.declarations.enrichment import Enrichment
 from feature_platform.ground.clock import ticks
-from feature_platform.ground.working_columns import OTHER_VALUES, TICKS, UNTIL_TICKS, VALUES
+from feature_platform.ground.working_columns import KNOWN_TICKS, OTHER_VALUES, TICKS, UNTIL_TICKS, VALUES
 
 _FIRST, _LAST = -(2**63), 2**63 - 1
 
@@ -14,7 +14,8 @@ def changed_stretches(old: pl.DataFrame, new: pl.DataFrame, by: Enrichment) -> p
     """Return the stretches of time in which a key of a dimension may be seen otherwise in a new version of its table.
 
     A row that came, went or changed decides for events from its own time on, up to the next row of its key that is the
-    same in both versions. Without an event time it decides for all events of its key.
+    same in both versions and was known on time: from there on that one wins, whatever becomes known later. Without an
+    event time it decides for all events of its key.
 
     Args:
         old, new: the columns `by.reads` of two versions, in the same types.
@@ -23,15 +24,28 @@ def changed_stretches(old: pl.DataFrame, new: pl.DataFrame, by: Enrichment) -> p
         The parts of the key, and each stretch `[TICKS, UNTIL_TICKS)` in microseconds; none lies over another.
     """
     first, second = (_newest_rows(rows, by) for rows in (old, new))
-    keys = [name for name in first.columns if name not in (TICKS, VALUES)]
-    both = first.join(second.rename({VALUES: OTHER_VALUES}), on=[*keys, TICKS], how="full", coalesce=True)
+    keys = [name for name in first.columns if name not in (TICKS, KNOWN_TICKS, VALUES)]
+    on = [*keys, TICKS, KNOWN_TICKS]
+    both = first.join(second.rename({VALUES: OTHER_VALUES}), on=on, how="full", coalesce=True)
     is_same = pl.col(VALUES).eq_missing(pl.col(OTHER_VALUES))
     begun, same = both.filter(~is_same).select(*keys, TICKS), both.filter(is_same)
     if by.event_time is None:
-        return begun.with_columns(pl.lit(_FIRST).alias(TICKS), pl.lit(_LAST).alias(UNTIL_TICKS))
-    following = same.select(*keys, pl.col(TICKS).alias(UNTIL_TICKS)).sort(UNTIL_TICKS)
+        return begun.unique(maintain_order=True).with_columns(
+            pl.lit(_FIRST).alias(TICKS), pl.lit(_LAST).alias(UNTIL_TICKS)
+        )
+    following = (
+        same.filter(pl.col(KNOWN_TICKS) <= pl.col(TICKS))
+        .select(*keys, pl.col(TICKS).alias(UNTIL_TICKS))
+        .sort(UNTIL_TICKS)
+    )
     stretches = begun.sort(TICKS).join_asof(
-        following, left_on=TICKS, right_on=UNTIL_TICKS, by=keys, strategy="forward", check_sortedness=False
+        following,
+        left_on=TICKS,
+        right_on=UNTIL_TICKS,
+        by=keys,
+        strategy="forward",
+        check_sortedness=False,
+        allow_exact_matches=False,
     )
     ended = stretches.with_columns(pl.col(UNTIL_TICKS).fill_null(_LAST))
     return ended.group_by([*keys, UNTIL_TICKS]).agg(pl.col(TICKS).min()).select(*keys, TICKS, UNTIL_TICKS)
@@ -66,12 +80,13 @@ def reached_events(
 
 
 def _newest_rows(rows: pl.DataFrame, by: Enrichment) -> pl.DataFrame:
-    """Return of each key and time the row that counts: the last, with its values as one."""
+    """Return of each key, time and time known the row that counts: the last, with its values as one."""
     names = list(by.on.values())
     types = shared_types(rows.schema, rows.schema, names, f"`{by.asset}`")
     keys = key_names(names)
     at = ticks(rows.schema, by.event_time, f"`{by.asset}`") if by.event_time is not None else pl.lit(0, pl.Int64)
+    known = at if by.known_at is None else ticks(rows.schema, by.known_at, f"`{by.asset}`")
     values = pl.struct(list(dict.fromkeys(by.columns.values())))
-    found = rows.lazy().select(*key_parts(types), at.alias(TICKS), values.alias(VALUES))
-    found = found.filter(none_is_null([*keys, TICKS]))
-    return found.unique([*keys, TICKS], keep="last", maintain_order=True).collect()
+    clocks = {TICKS: at, KNOWN_TICKS: known}
+    found = rows.lazy().select(*key_parts(types), **clocks, **{VALUES: values}).filter(none_is_null([*keys, *clocks]))
+    return found.unique([*keys, *clocks], keep="last", maintain_order=True).collect()

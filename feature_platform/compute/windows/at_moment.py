@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.windows.asked import AskedWindows
-from feature_platform.compute.windows.timeline import ROOM, Scale, Timeline, Whole, ascends
-from feature_platform.compute.windows.window_values import WindowQuery, window_values
+from feature_platform.compute.windows.timeline import NEVER, ROOM, Scale, Timeline, Whole, ascends
+from feature_platform.compute.windows.versions import values_as_known
+from feature_platform.compute.windows.window_values import WindowQuery
 from feature_platform.ground.clock import UTC
 from feature_platform.parts.aggregations import Aggregation
 
@@ -30,6 +31,7 @@ class AtMoment:
 
     event_time: str
     known_at: str | None
+    known_until: str | None
     asked: AskedWindows
     owner: str
     on: str
@@ -41,16 +43,17 @@ class AtMoment:
         on: str,
         event_time: str,
         known_at: str | None,
+        known_until: str | None = None,
         aggregations: Sequence[Aggregation],
         derived: Mapping[str, pl.Expr] | None = None,
         owner: str,
     ) -> "AtMoment | None":
         """Return the windows over events of some types; None where the events must be looked at or changed first."""
-        clocks = [event_time] if known_at is None else [event_time, known_at]
+        clocks = [name for name in (event_time, known_at, known_until) if name is not None]
         asked = AskedWindows.of(aggregations, derived)
         if any(events.get(clock) != UTC for clock in clocks) or not set(asked.reads) <= set(events):
             return None
-        return AtMoment(event_time, known_at, asked, owner, on)
+        return AtMoment(event_time, known_at, known_until, asked, owner, on)
 
     def fits(self, keys: int) -> bool:
         """Tell whether `values` can compute the windows of so many keys."""
@@ -69,7 +72,7 @@ class AtMoment:
         line = self._timeline(owners, events, keys, moment)
         codes = np.arange(keys, dtype=np.int64)
         query = WindowQuery(line, codes, np.full(keys, moment, dtype=np.int64), self.owner, [self.on])
-        return window_values(query, self.asked)
+        return values_as_known(query, self.asked)
 
     def _timeline(self, owners: Whole, events: pl.DataFrame, keys: int, moment: int) -> Timeline:
         """Return the events that can be in a window, by key and time; equal times stay in order."""
@@ -77,6 +80,7 @@ class AtMoment:
         earliest = moment - self.asked.reach
         chosen = (times >= earliest) & (times < moment)
         known = None if self.known_at is None else _ticks(events[self.known_at])
+        until = None if self.known_until is None else _ticks(events[self.known_until])
         if known is not None:
             chosen &= known != _NONE
         scale = Scale(np.array([earliest, moment - 1]), 0)
@@ -87,7 +91,9 @@ class AtMoment:
             places, line = places[order], line[order]
         rows = pl.DataFrame([_take(events[name], places) for name in self.asked.reads])
         numbers = pl.DataFrame([pl.Series(self.on, np.arange(keys, dtype=np.int64))])
-        return Timeline(rows, numbers, None if known is None else known[places], scale, line)
+        line_known = None if known is None else known[places]
+        line_until = None if until is None else np.where(until == _NONE, NEVER, until)[places]
+        return Timeline(rows, numbers, line_known, scale, line, line_until)
 
 
 def _ticks(times: pl.Series) -> Whole:

@@ -35,6 +35,7 @@ class WindowArguments:
     aggregations: tuple[Aggregation, ...]
     derived: Mapping[str, pl.Expr]
     known_at: str | None
+    known_until: str | None
     owner: str
 
     def over(self, spine: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
@@ -48,13 +49,15 @@ class WindowArguments:
             aggregations=self.aggregations,
             derived=self.derived,
             known_at=self.known_at,
+            known_until=self.known_until,
             owner=self.owner,
         )
 
     def reads(self, schema: pl.Schema) -> list[str]:
         """Return the columns of the events that are needed, in their order."""
         inputs = {name for each in self.aggregations for name in each.reads}
-        return [name for name in schema if name in {*self.on, self.event_time, self.known_at, *inputs}]
+        clocks = (self.event_time, self.known_at, self.known_until)
+        return [name for name in schema if name in {*self.on, *clocks, *inputs}]
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def bucketed_windows(
     aggregations: Sequence[Aggregation],
     derived: Mapping[str, pl.Expr] | None = None,
     known_at: str | None = None,
+    known_until: str | None = None,
     owner: str = _OWNER,
     folder: Path,
     buckets: int | None = None,
@@ -107,7 +111,9 @@ def bucketed_windows(
         MissingColumns, NotUtc, WrongColumnType, ColumnCollision: as `window_features`.
         InvalidDeclaration: no key, or a number of buckets that cannot be.
     """
-    windows = WindowArguments(tuple(on), spine_time, event_time, tuple(aggregations), derived or {}, known_at, owner)
+    windows = WindowArguments(
+        tuple(on), spine_time, event_time, tuple(aggregations), derived or {}, known_at, known_until, owner
+    )
     left, right = spine.collect_schema(), events.collect_schema()
     types = shared_types(left, right, on, owner)
     refuse_collisions(left, [SPINE_ROW, BUCKET], owner)

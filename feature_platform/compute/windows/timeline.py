@@ -13,13 +13,14 @@ import polars as pl
 from feature_platform.compute.keys.codes import NO_KEY, key_codes, sorted_keys, table_bounds
 from feature_platform.compute.keys.join_keys import key_names, key_parts, none_is_null, require_columns
 from feature_platform.ground.clock import ticks
-from feature_platform.ground.working_columns import KNOWN_TICKS, LINE, TICKS
+from feature_platform.ground.working_columns import KNOWN_TICKS, LINE, TICKS, UNTIL_TICKS
 
-__all__ = ["NO_KEY", "RangeFunction", "Scale", "Timeline", "Whole", "timeline"]
+__all__ = ["NEVER", "NO_KEY", "RangeFunction", "Scale", "Timeline", "Whole", "timeline"]
 
 Whole = npt.NDArray[np.int64]
 RangeFunction = Callable[[Whole, Whole], pl.Series]  # something over each range `[low, high)` of the rows of a timeline
 
+NEVER = 2**63 - 1  # until when a version counts that none replaces
 ROOM = 2**62  # what keys times instants may need of 64 bits
 _SAMPLED_KEYS, _SAMPLED_EVENTS = 1_000, 1_000_000  # that are asked whether events come in order of time
 
@@ -62,6 +63,7 @@ class Timeline:
         keys: the keys in order; the row of a key is its code.
         known: when each event was known, where that is a clock of its own.
         line: the place of each event by key and time, ascending.
+        until: from when on another version of each event counts, `NEVER` for the last; None where each has one version.
     """
 
     events: pl.DataFrame
@@ -69,6 +71,7 @@ class Timeline:
     known: Whole | None
     scale: Scale
     line: Whole
+    until: Whole | None = None
 
     def place(self, codes: Whole, times: Whole) -> Whole:
         """Return keys and times as one whole number, as in `line`."""
@@ -103,12 +106,14 @@ def timeline(
     known_at: str | None,
     inputs: Iterable[str],
     owner: str,
+    known_until: str | None = None,
     between: tuple[int, int] | None = None,
     asked: pl.DataFrame | None = None,
 ) -> Timeline:
     """Return the events that can be in a window at all: those with a whole key and a value in every clock.
 
     Args:
+        known_until: the column that says from when on another version of an event counts; null for the last one.
         between: events outside `[first, second)`, in microseconds, are left out.
         asked: rows with the keys; events of other keys are left out.
 
@@ -116,7 +121,7 @@ def timeline(
         MissingColumns, NotUtc, WrongColumnType: a column is absent or its type cannot be used.
     """
     names = key_names(list(types))
-    read = _whole_rows(events, types, event_time, known_at, inputs, owner, between)
+    read = _whole_rows(events, types, event_time, known_at, known_until, inputs, owner, between)
     if asked is not None and between is not None and (quick_line := _by_place(read, asked, types, between)) is not None:
         return quick_line
     rows = read.collect()
@@ -136,8 +141,13 @@ def timeline(
         order, line = _order_events(codes, line, keys.height)
         del codes
         rows = pl.DataFrame([rows.drop_in_place(name).rechunk().gather(order) for name in rows.columns])
-    known = None if known_at is None else rows.drop_in_place(KNOWN_TICKS).to_numpy()
-    return Timeline(events=rows, keys=keys, known=known, scale=scale, line=line)
+    known, until = (_take_out(rows, name) for name in (KNOWN_TICKS, UNTIL_TICKS))
+    return Timeline(events=rows, keys=keys, known=known, scale=scale, line=line, until=until)
+
+
+def _take_out(rows: pl.DataFrame, name: str) -> Whole | None:
+    """Take a clock out of a frame; None where it has none."""
+    return rows.drop_in_place(name).to_numpy() if name in rows.columns else None
 
 
 def _whole_rows(
@@ -145,17 +155,20 @@ def _whole_rows(
     types: Mapping[str, pl.DataType],
     event_time: str,
     known_at: str | None,
+    known_until: str | None,
     inputs: Iterable[str],
     owner: str,
     between: tuple[int, int] | None,
 ) -> pl.LazyFrame:
     """Return keys, clocks and inputs of the events that have a key and a value in every clock."""
     schema, inputs = events.lazy().collect_schema(), list(dict.fromkeys(inputs))
-    require_columns(schema, [event_time, known_at, *inputs], owner)
+    require_columns(schema, [event_time, known_at, known_until, *inputs], owner)
     clocks = {TICKS: ticks(schema, event_time, owner)}
     if known_at is not None:
         clocks[KNOWN_TICKS] = ticks(schema, known_at, owner)
     wanted = none_is_null([*key_names(list(types)), *clocks])
+    if known_until is not None:
+        clocks[UNTIL_TICKS] = ticks(schema, known_until, owner).fill_null(NEVER)
     if between is not None:
         wanted = wanted & pl.col(TICKS).is_between(*between, closed="left")
     return events.lazy().select(*key_parts(types), *inputs, **clocks).filter(wanted)
@@ -185,9 +198,9 @@ def _by_place(
         rows = rows.sort(LINE, maintain_order=True)
     rows = rows.rechunk()
     places = rows.drop_in_place(LINE).to_numpy()
-    known = rows.drop_in_place(KNOWN_TICKS).to_numpy() if KNOWN_TICKS in rows.columns else None
+    known, until = (_take_out(rows, name) for name in (KNOWN_TICKS, UNTIL_TICKS))
     keys = pl.DataFrame({names[0]: np.arange(first, first + slots)})
-    return Timeline(events=rows, keys=keys, known=known, scale=scale, line=places)
+    return Timeline(events=rows, keys=keys, known=known, scale=scale, line=places, until=until)
 
 
 def _order_events(codes: Whole, line: Whole, keys: int) -> tuple[pl.Series, Whole]:

@@ -13,11 +13,8 @@ from feature_platform.compute.keys.join_keys import has_whole_key, key_names, re
 from feature_platform.compute.windows.asked import AskedWindows
 from feature_platform.compute.windows.ragged import spread
 from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
-from feature_platform.compute.windows.window_values import (
-    WindowQuery,
-    check_aggregations,
-    window_values,
-)
+from feature_platform.compute.windows.versions import values_as_known
+from feature_platform.compute.windows.window_values import WindowQuery, check_aggregations
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.ground.cadences import instants
 from feature_platform.ground.clock import UTC, microsecond_of, ticks
@@ -38,6 +35,7 @@ def window_features(
     aggregations: Sequence[Aggregation],
     derived: Mapping[str, pl.Expr] | None = None,
     known_at: str | None = None,
+    known_until: str | None = None,
     owner: str = "window_features",
 ) -> pl.LazyFrame:
     """Return each spine row with every aggregation over the windows that end at its own time `t`.
@@ -50,6 +48,7 @@ def window_features(
         spine: the rows to be answered; they come back untouched, once each, in order.
         events: those without a whole key or a value in every clock are in no window.
         on: the key, on both sides; empty when the windows hold the events of all.
+        known_until: the column that says from when on another version of an event counts in its place; null: never.
         derived: further features by name, expressions over those of the aggregations.
         owner: whose windows these are, as errors name it.
 
@@ -81,13 +80,14 @@ def window_features(
         types,
         event_time=event_time,
         known_at=known_at,
+        known_until=known_until,
         inputs=wanted.reads,
         owner=f"{owner}: the events",
         between=_reach(asked[TICKS], wanted.reach),
         asked=rows,
     )
     codes = np.where(asked["whole"].to_numpy(), line.codes_of(rows, types), NO_KEY)
-    values = window_values(WindowQuery(line, codes, asked[TICKS].fill_null(0).to_numpy(), owner, on), wanted)
+    values = values_as_known(WindowQuery(line, codes, asked[TICKS].fill_null(0).to_numpy(), owner, on), wanted)
     return rows.hstack(values.select(pl.when(asked["whole"]).then(pl.all()))).lazy()
 
 
@@ -102,6 +102,7 @@ def published_windows(
     start: datetime,
     end: datetime,
     known_at: str | None = None,
+    known_until: str | None = None,
     tz: str | None = None,
     owner: str = "published_windows",
 ) -> pl.LazyFrame:
@@ -115,6 +116,7 @@ def published_windows(
         events: those of `[start - longest window, end)` decide; others change nothing.
         derived: further features by name, expressions over those of the aggregations.
         every: the cadence in microseconds.
+        known_until: as that of `window_features`.
         tz: the zone whose days these are.
         owner: whose windows these are, as errors name it.
 
@@ -148,6 +150,7 @@ def published_windows(
         types,
         event_time=event_time,
         known_at=known_at,
+        known_until=known_until,
         inputs=wanted.reads,
         owner=owner,
         between=(microsecond_of(start) - wanted.reach, microsecond_of(end)),
@@ -160,7 +163,7 @@ def published_windows(
     keys = _keys_in_own_types(line, codes, types, schema)
     return (
         pl.DataFrame([*keys, as_of])
-        .hstack(window_values(WindowQuery(line, codes, grid[places], owner, on), wanted))
+        .hstack(values_as_known(WindowQuery(line, codes, grid[places], owner, on), wanted))
         .lazy()
     )
 

@@ -20,7 +20,7 @@ from feature_platform.pipelines.candidates.changed_inputs import changed_inputs
 from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of
 from feature_platform.pipelines.candidates.pinned import held_partitions
 from feature_platform.pipelines.candidates.shared import Span, candidate_of, requested_partitions
-from feature_platform.pipelines.candidates.trials import try_function
+from feature_platform.pipelines.candidates.trials import require_single_rows, try_function
 from feature_platform.pipelines.candidates.upstream import Derived, Upstream, key_count_of
 from feature_platform.pipelines.results import Candidate
 
@@ -48,9 +48,10 @@ def derived_candidate(
     if not asset.partitioned:
         if WHOLE in held:
             return candidate_of(asset, [], inputs=source.versions, held=[WHOLE])
-        events = source.all_events
+        events = source.enrich(source.all_events)
+        require_single_rows(source, events.collect_schema())
         frame = _compute(asset, events, _whole_span(asset, events))
-        rows_in = events.select(pl.len()).collect().item()
+        rows_in = source.all_events.select(pl.len()).collect().item()
         return candidate_of(asset, frame, inputs=source.versions, rows_in=rows_in)
     asked = [requested_partitions(each, grid, source.states, now) for each in dict.fromkeys((span, needed or span))]
     wanted = sorted({*chain.from_iterable(asked), *changed_inputs(asset, store, grid)})
@@ -58,7 +59,9 @@ def derived_candidate(
     stretches = _stretches_of(keys, grid)
     read = [source.read_events(_span_of(each, grid)) for each in stretches]
     if read:
-        try_function(source, source.enrich(read[0]).collect_schema(), keys[-1])
+        schema = source.enrich(read[0]).collect_schema()
+        require_single_rows(source, schema)
+        try_function(source, schema, keys[-1])
     rows_in = sum(
         source.count_rows_taken(_span_of(each, grid), events) for each, events in zip(stretches, read, strict=True)
     )
@@ -91,7 +94,8 @@ def _plan_parts(source: Upstream, keys: Sequence[str], events: pl.LazyFrame) -> 
         key_count = source.count_keys(span, events) if inputs is None else key_count_of(asset, inputs.lazy())
         parts = _windowed_parts(source, asset, keys, key_count)
     else:
-        parts = parts_of({key: source.rows.get(key, 0) for key in keys}, len(source.all_events.collect_schema()))
+        columns = len(source.enrich(source.all_events).collect_schema())
+        parts = parts_of({key: source.rows.get(key, 0) for key in keys}, columns)
     return [partial(_make_part, source, inputs, _span_of(part, grid)) for part in parts]
 
 

@@ -10,11 +10,13 @@ import polars as pl
 
 from feature_platform.compute.plans.cuts import TRIED, Cut
 from feature_platform.compute.transforms.rows import as_events, prepare_rows, transform_rows
+from feature_platform.compute.transforms.separable import is_separable
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import clock
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.pipelines.candidates.upstream import Upstream
 
 _PARTITIONS = 20  # that a trial reads at most
@@ -47,11 +49,7 @@ def try_prepare(source: Source, raw: pl.LazyFrame, grid: Partitions) -> None:
     )
 
 
-def try_function(
-    upstream: Upstream,
-    schema: pl.Schema,
-    upto: str,
-) -> None:
+def try_function(upstream: Upstream, schema: pl.Schema, upto: str) -> None:
     """Try the function of a view or label over a partitioned source on rows that the source has.
 
     Args:
@@ -79,6 +77,28 @@ def try_function(
         remedy=f"A run makes some days at a time. Work row by row, {_alternative_to(asset)}; "
         "or give the source partitioned=False, and each run makes all of it.",
     ).check(schema, sample, pl.DataFrame)
+
+
+def require_single_rows(upstream: Upstream, schema: pl.Schema) -> None:
+    """Refuse the function of a view whose events may have several versions unless it works on single rows.
+
+    Versions of one event come as rows of one time, and only one of them counts at a moment.
+
+    Args:
+        schema: the columns that the function is given.
+
+    Raises:
+        InvalidDeclaration: Polars does not prove that each of its rows comes of one row.
+    """
+    asset = upstream.asset
+    if isinstance(asset, Label) or not asset.has_versions or is_separable(asset.transform, schema):
+        return
+    raise InvalidDeclaration(
+        f"Feature view `{asset.name}`",
+        "has a function that Polars does not show to work on single rows, and its events may have several versions",
+        "Use expressions on one row, without group_by, unique, over, sort and Python functions, or enrich by rows "
+        "without a known-at clock.",
+    )
 
 
 def _alternative_to(asset: FeatureView | Label) -> str:

@@ -68,8 +68,8 @@ class Upstream:
 
     @cached_property
     def all_events(self) -> pl.LazyFrame:
-        """Return all rows, as the function of the asset is given them."""
-        return self.enrich(as_events(self.asset.source, self._scan.drop(PARTITION, strict=False)))
+        """Return all rows; nothing enriches them yet."""
+        return as_events(self.asset.source, self._scan.drop(PARTITION, strict=False))
 
     def read_events(self, span: Span) -> pl.LazyFrame:
         """Read what the asset needs for a span of time, with what its windows look back to; nothing enriches it yet."""

@@ -192,12 +192,18 @@ known = source("known", {**ROWS, "loaded": UTC}, entity=plane, event_time="since
             ),
         ),
         (
-            lambda: enriched_by(known["seats"]),
+            lambda: enriched_by(known["seats"], aggregations=()),
             (
-                "Feature view `rich` is enriched by Source `known`, whose rows are known later than they hold "
-                "(`loaded`). "
-                "Enrich by rows without a known-at clock: a source without known_at, or a row view of one. "
-                "To use late rows from when they are known, make that their event_time."
+                "Feature view `rich` is a row view and enriched by Source `known`, whose rows may be known later than "
+                "they hold (`loaded`). Aggregate the events (fp.Last for the newest), or enrich by rows without a "
+                "known-at clock."
+            ),
+        ),
+        (
+            lambda: enriched_by(BOTH["count_1d"]),
+            (
+                "Feature view `rich` is enriched by windows of `rich`, which say what was at their instants. "
+                "Enrich by a row view, or put both views into one service."
             ),
         ),
         (
