@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import feature_platform as fp
 from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.rows import window_rows
+from feature_platform.compute.transforms.stretches import changed_stretches, reached_events
 from feature_platform.compute.windows import window_features
 from feature_platform.compute.windows.at_moment import AtMoment
 from feature_platform.compute.windows.bucketed import bucketed_windows
@@ -205,3 +206,18 @@ def test_a_source_with_a_column_of_that_name_is_refused(column):
     events = pl.LazyFrame(schema={**EVENTS, column: UTC})
     with pytest.raises(fp.errors.InvalidDeclaration, match=f"gets `{column}` from both its source and the versions"):
         enrich_events(view, events, {"sources/prices": pl.LazyFrame(schema=ROWS)})
+
+
+@drawn(200)
+@given(ORDERS, PRICES, PRICES, st.integers(0, 7))
+def test_events_of_which_a_version_differs_lie_in_the_changed_stretches(orders, rows, more, gone):
+    view = rich(prices["price"].alias("a", keys={"id": "product"}), known=False)
+    by, old = view.enrichments[0], with_lags(rows, 2)
+    new = old[:gone] + old[gone + 1 :] + with_lags(more[:1], 2)
+    before, after = (enrich(view, orders, table, known=False).collect() for table in (old, new))
+    differing = {
+        n for n in range(len(orders)) if not before.filter(pl.col("n") == n).equals(after.filter(pl.col("n") == n))
+    }
+    stretches = changed_stretches(*(frame(table, **ROWS).select(by.reads) for table in (old, new)), by)
+    events = frame([(*order, n) for n, order in enumerate(orders)], **EVENTS).lazy()
+    assert differing <= set(reached_events(events, stretches, by, "at", "A test").collect()["n"])
