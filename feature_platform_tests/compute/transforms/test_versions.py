@@ -218,6 +218,17 @@ def test_events_of_which_a_version_differs_lie_in_the_changed_stretches(orders, 
     differing = {
         n for n in range(len(orders)) if not before.filter(pl.col("n") == n).equals(after.filter(pl.col("n") == n))
     }
-    stretches = changed_stretches(*(frame(table, **ROWS).select(by.reads) for table in (old, new)), by)
+    first, second = (frame(table, **ROWS).select(by.reads) for table in (old, new))
+    stretches = changed_stretches(first, second, by)
     events = frame([(*order, n) for n, order in enumerate(orders)], **EVENTS).lazy()
     assert differing <= set(reached_events(events, stretches, by, "at", "A test").collect()["n"])
+
+
+def test_a_correction_of_a_row_reaches_events_after_it_although_a_row_of_that_time_stays():
+    by = rich(prices["price"].alias("a", keys={"id": "product"}), known=False).enrichments[0]
+    old, new = [(1, 1, 1, 10.0)], [(1, 1, 1, 10.0), (1, 1, 5, 20.0)]
+    first, second = (frame(table, **ROWS).select(by.reads) for table in (old, new))
+    events = frame([("ann", 1, 3, 3, 0)], **EVENTS).lazy()
+    assert reached_events(events, changed_stretches(first, second, by), by, "at", "A test").collect()[
+        "n"
+    ].to_list() == [0]
