@@ -17,7 +17,7 @@ from feature_platform.training.sets import BuiltTrainingSet
 
 SPAN = (datetime(2013, 1, 1, tzinfo=timezone.utc), datetime(2013, 3, 1, tzinfo=timezone.utc))
 T = datetime(2013, 2, 8, 20, 17, tzinfo=timezone.utc)  # in the snow storm of that week, and not on a round minute
-CARRIER = ["dep_delay_mean_7d", "arr_late_rate_30d", "count_7d"]
+CARRIER = ["dep_delay_mean_7d", "arr_late_rate_30d", "count_7d", "seats_sum_1d", "windy_dep_delay_mean_30d"]
 ROUTE = ["arr_delay_mean_30d", "arr_delay_std_30d", "arr_delay_p90_30d"]
 PLANE = ["air_time_sum_7d", "arr_delay_max_7d", "last_arr_delay", "turnaround_minutes"]
 ORIGIN = ["dep_delay_mean_1h", "dep_delay_mean_3h", "count_1h", "dep_very_late_rate_3h"]

@@ -32,7 +32,8 @@ def described(definitions: dg.Definitions) -> Iterator[str]:
         for parent in sorted(node.parent_keys):
             mapping = node.partition_mappings.get(parent)
             offset = f" from {mapping.start_offset}" if isinstance(mapping, dg.TimeWindowPartitionMapping) else ""
-            yield f"  reads {parent.to_user_string()}{offset}"
+            every = ", all partitions" if isinstance(mapping, dg.AllPartitionMapping) else ""
+            yield f"  reads {parent.to_user_string()}{offset}{every}"
         if node.automation_condition:
             yield f"  runs {node.automation_condition.get_label()}"
         if node.is_materializable:

@@ -97,6 +97,7 @@ departed = fp.Source(
 weather = fp.Source(
     "weather",
     fp.sources.Csv(data_file("weather.csv"), null_values=["NA"]),
+    entity=origin,
     event_time="observed_at",
     known_at="reported_at",
     prepare=with_weather_times,
@@ -125,6 +126,7 @@ weather = fp.Source(
 planes = fp.Source(
     "planes",
     fp.sources.Csv(data_file("planes.csv"), null_values=["NA"]),
+    entity=plane,
     expectations=[
         fp.Expect("expect_column_values_to_be_unique", column="tailnum"),
         fp.Expect("expect_column_values_to_be_between", column="seats", min_value=1, max_value=600),
@@ -217,6 +219,24 @@ def plane_usage(flights: pl.LazyFrame) -> pl.LazyFrame:
     return flights
 
 
+@fp.feature_view(
+    entity=carrier,
+    source=departed,
+    enrich=[planes["seats"], weather["wind_speed"]],
+    aggregations=[
+        fp.Sum("seats", windows=["1d"]),
+        fp.Mean("dep_delay", windows=["30d"], where=pl.col("wind_speed") > 20, name="windy_dep_delay"),
+        fp.Count(windows=["30d"], where=pl.col("wind_speed") > 20, name="windy"),
+    ],
+    cadence=fp.Cadence(every="1d", delay="1h", lateness="2d"),
+    ttl="3d",
+    owner="team:operations",
+)
+def carrier_departures(departed: pl.LazyFrame) -> pl.LazyFrame:
+    """Measure the seats that an airline flies, and how late it leaves in strong wind: as the reports said by then."""
+    return departed
+
+
 @fp.feature_view(entity=plane, source=flights, ttl="12h", monitor=fp.Monitor("90d"), owner="team:fleet")
 def plane_last_flight(flights: pl.LazyFrame) -> pl.LazyFrame:
     """Give the aircraft's last arrival, so that a late inbound plane is seen."""
@@ -280,6 +300,7 @@ delay_features = fp.FeatureService(
     features=[
         carrier_delays["dep_delay_mean_7d", "arr_late_rate_30d", "count_7d"],
         route_delays["arr_delay_mean_30d", "arr_delay_std_30d", "arr_delay_p90_30d"],
+        carrier_departures["seats_sum_1d", "windy_dep_delay_mean_30d"],
         plane_usage["air_time_sum_7d", "arr_delay_max_7d"],
         plane_last_flight["last_arr_delay"],
         turnaround,
