@@ -23,6 +23,7 @@ from feature_platform.declarations.row import Row
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import Spine
+from feature_platform.declarations.split import Sample, Split, Weights
 from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import feature_view
@@ -121,11 +122,13 @@ __all__ = [
     "Recency",
     "Request",
     "Row",
+    "Sample",
     "Secret",
     "Settings",
     "Skew",
     "Source",
     "Spine",
+    "Split",
     "Spool",
     "Std",
     "Sum",
@@ -133,6 +136,7 @@ __all__ = [
     "TopK",
     "TrainingSet",
     "Var",
+    "Weights",
     "access",
     "aggregations",
     "alert_channels",

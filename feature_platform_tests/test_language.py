@@ -4,6 +4,7 @@ from feature_platform_tests.language import definitions, names_with_two_meanings
 
 PARTICIPLES = {
     "partitioned": "users write it: `fp.Source(partitioned=False)`",
+    "balanced": "users write it: `fp.Weights.balanced`",
     "bounded": "users read it: `fp.Request.bounded`",
     "filled": "the contract of imputations, which users may implement",
     "shutdown": "uvicorn's word for what we override",

@@ -130,7 +130,10 @@ def _facts(asset: Asset) -> list[str]:
     reads = [f"{view.ttl!r}{_windows(view)}" for view in asset.service.views]
     label = asset.label.asset if asset.label else ""
     filled = f"{asset.service.full_names}{sorted(asset.service.impute.items())!r}"
-    return [asset.name, asset.spine.asset, label, repr(asset.horizon), filled, *selections, *reads]
+    division = {"sample": asset.sample, "split": asset.split, "weights": asset.weights}
+    divided = [f"{word}={value!r}" for word, value in division.items() if value is not None]
+    divided += [] if asset.where is None else [f"where={text_of_value(asset.where)}"]
+    return [asset.name, asset.spine.asset, label, repr(asset.horizon), filled, *selections, *reads, *divided]
 
 
 def _text_of_selection(selected: FeatureView | FeatureSelection | OnDemandSelection) -> str:

@@ -10,6 +10,7 @@ from feature_platform.declarations.naming import SPINE_TIME, describe_value, val
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source, validate_owner
 from feature_platform.declarations.spine import Spine
+from feature_platform.declarations.split import Sample, Split, Weights
 from feature_platform.ground.clock import microseconds, utc
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, MissingRequestField
 from feature_platform.ground.frames import AnyFrame, as_polars
@@ -28,6 +29,10 @@ class TrainingSet:
         spine: an `fp.Spine`, a source whose event time is the moment of prediction, or a frame with `event_timestamp`.
         label: the outcome; the first one of the key at or after the moment.
         horizon: how long after the moment an outcome may happen and still be its label.
+        where: a condition on columns of the spine and on features, before gaps are filled; other rows are left out.
+        sample: the keys whose rows are kept.
+        split: the parts of its rows, in the column `training_part`.
+        weights: the weights of its rows, in the column `training_weight`.
         stale: what a build does when a table it reads is stale or partly filled: `warn`, `refuse` or `ignore`.
     """
 
@@ -36,6 +41,10 @@ class TrainingSet:
     spine: Source | Spine
     label: Label | None
     horizon: str | None
+    where: pl.Expr | None
+    sample: Sample | None
+    split: Split | None
+    weights: Weights | None
     stale: Stale
     owner: str | None
     description: str
@@ -48,6 +57,10 @@ class TrainingSet:
         spine: Source | Spine | AnyFrame,
         label: Label | None = None,
         horizon: str | None = None,
+        where: pl.Expr | None = None,
+        sample: Sample | None = None,
+        split: Split | None = None,
+        weights: Weights | None = None,
         stale: Stale = "warn",
         owner: str | None = None,
         description: str = "",
@@ -81,6 +94,15 @@ class TrainingSet:
         object.__setattr__(self, "spine", spine)
         object.__setattr__(self, "label", label)
         object.__setattr__(self, "horizon", horizon)
+        for word, value, kind, remedy in (
+            ("where", where, pl.Expr, "Give a condition: where=pl.col('count_30d') > 0."),
+            ("sample", sample, Sample, "Give fp.Sample(0.2, by=['customer'])."),
+            ("split", split, Split, "Give fp.Split(test_from='2024-06-01')."),
+            ("weights", weights, Weights, "Give fp.Weights.balanced('refunded')."),
+        ):
+            if value is not None:
+                validate_kind(culprit, word, value, kind, remedy)
+            object.__setattr__(self, word, value)
         object.__setattr__(self, "stale", validate_stale(culprit, stale))
         object.__setattr__(self, "owner", validate_owner(culprit, owner))
         object.__setattr__(self, "description", description)

@@ -24,6 +24,7 @@ from feature_platform.pipelines.completeness import IncompleteTable, incomplete_
 from feature_platform.pipelines.publishing import Run
 from feature_platform.pipelines.results import Candidate, PublishResult
 from feature_platform.pipelines.tables import pieces_of_views
+from feature_platform.training.dividing import divided_rows, division_facts, is_divided, training_part
 from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
 
 UNLABELLED = "rows_without_label"
@@ -96,12 +97,15 @@ def build_training_set(
         published = run.publish(candidate)
         learnt: dict[str, object] = {}
         if is_fitted(training_set.service):
-            unfilled = _plan(with_gaps(training_set), run.input_store, pinned).lazy()
+            if is_divided(training_set):
+                unfilled = training_part(training_set, plan)
+            else:
+                unfilled = _plan(with_gaps(training_set), run.input_store, pinned).lazy()
             learnt["imputation"] = keep_statistics(training_set, unfilled, store, run.stamp(candidate))
     version = published.commit.version if published.commit else None
     rows = store.read(training_set.asset, version=version)
     published = _with_unlabelled(training_set, plan, published, rows)
-    manifest = _manifest(training_set, published, pinned, rows) | learnt
+    manifest = _manifest(training_set, published, pinned, rows) | division_facts(training_set, rows) | learnt
     manifest |= {"incomplete": run.config["incomplete"], "pinned": _rolled_back(store, pinned)}
     return BuiltTrainingSet(rows, pinned, manifest, published, incomplete)
 
@@ -149,7 +153,7 @@ def _candidate(
     code = code_of(training_set)
     return Candidate(
         asset=training_set.asset,
-        rows=plan.lazy(),
+        rows=divided_rows(training_set, plan) if is_divided(training_set) else plan.lazy(),
         code_version=code.version,
         functions=code.functions,
         inputs=pinned,

@@ -33,8 +33,7 @@ def choose_rows(rows: pl.DataFrame, share: float, by: Sequence[str], salt: str) 
     """
     if share >= 1:
         return rows
-    chosen = stable_hash(rows, by, salt) < pl.Series([int(share * _HASHES)], dtype=pl.UInt64).item()
-    return rows.filter(chosen)
+    return rows.filter(stable_hash(rows, by, salt) < int(share * _HASHES))
 
 
 def moment_of_rows(schema: pl.Schema, event_time: str, known_at: str | None, owner: str) -> pl.Expr:
