@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from feature_platform.upkeep.migration import migrate, plan_migration
     from feature_platform.upkeep.orphans import drop_orphans, find_orphans
     from feature_platform.upkeep.pinning import release, roll_back
+    from feature_platform.verification.version_diff import diff_versions
 
 __all__ = [
     "Any",
@@ -143,6 +144,7 @@ __all__ = [
     "alerts",
     "build_training_set",
     "definitions",
+    "diff_versions",
     "drift_report",
     "drift_scores",
     "drop_orphans",
@@ -202,6 +204,7 @@ _HOMES = {
     "Spool": "online.spool",
     "Target": "serving.applying",
     "build_training_set": "training.sets",
+    "diff_versions": "verification.version_diff",
     "drift_report": "monitoring.comparison",
     "drift_scores": "monitoring.comparison",
     "drop_orphans": "upkeep.orphans",

@@ -205,6 +205,30 @@ def explain(
 
 
 @app.command()
+def diff(
+    table: TableName,
+    before: Annotated[int, typer.Argument(help="The earlier version; `history` lists them.")],
+    after: Annotated[int | None, typer.Argument(help="The later one; the newest by default.")] = None,
+    rows: Annotated[int, typer.Option(help="How many rows that differ are shown.")] = 5,
+    project: ProjectName = None,
+) -> None:
+    """Compare two versions of a table: rows that came, went or changed, and by how much each column.
+
+    Example: feature-platform diff views/carrier_delays 3 7
+    """
+    import polars as pl
+
+    from feature_platform.verification.version_diff import diff_versions
+
+    with one_line_errors():
+        found = diff_versions(load_project(project).asset(table), open_store(), before, after, examples=rows)
+    typer.echo(found)
+    if found.examples.height:
+        with pl.Config(tbl_hide_dataframe_shape=True, tbl_cols=-1, tbl_rows=rows, tbl_width_chars=200):
+            typer.echo(found.examples)
+
+
+@app.command()
 def history(table: TableName, limit: Annotated[int, typer.Option(help="How many versions.")] = 20) -> None:
     """List the versions of a table: when each was made, by which run and code, and from what.
 

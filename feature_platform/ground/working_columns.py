@@ -71,6 +71,9 @@ MARK = "fp_mark"  # tells which rows a plan keeps
 RESULT = "fp_result"  # of an expression that is tried
 VALUES = "fp_values"  # from which an imputation learns
 GROUP = "fp_group"  # the group that an imputation learns from
+IN_BEFORE = "fp_in_before"  # whether the earlier of two versions has a row
+IN_AFTER = "fp_in_after"  # whether the later one has it
+AFTER = "fp_after_"  # and a column: its value in the later version
 OCCURRENCE = "fp_occurrence"  # how many equal rows come before a row
 HASH = "fp_hash"  # of a key that may be drawn
 
