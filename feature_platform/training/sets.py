@@ -25,6 +25,7 @@ from feature_platform.pipelines.publishing import Run
 from feature_platform.pipelines.results import Candidate, PublishResult
 from feature_platform.pipelines.tables import pieces_of_views
 from feature_platform.training.dividing import divided_rows, division_facts, is_divided, training_part
+from feature_platform.training.export import ExportedRows
 from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
 
 UNLABELLED = "rows_without_label"
@@ -32,7 +33,7 @@ INCOMPLETE = "tables_stale_or_partly_filled"
 
 
 @dataclass(frozen=True, repr=False)
-class BuiltTrainingSet(BriefResult):
+class BuiltTrainingSet(ExportedRows, BriefResult):
     """A training set as it was built.
 
     Attributes:

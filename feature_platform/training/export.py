@@ -1,0 +1,143 @@
+"""The export of a built training set: its parts, batches of rows, arrays and files.
+
+A stored training set is put into the order of its rows in memory, which takes about twice its size; batches and
+files are made of that one after the other. Arrays hold numbers only: how text becomes numbers is for whoever trains.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from feature_platform.declarations.naming import SPINE_TIME
+from feature_platform.declarations.split import PART_COLUMN, PARTS
+from feature_platform.ground.errors import InvalidDeclaration, UnknownName, WrongColumnType
+from feature_platform.pipelines.results import PublishResult
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+BATCH_ROWS = 65_536
+WHOLE_FILE = "rows"
+
+
+class ExportedRows:
+    """Rows of a training set as those who train want them."""
+
+    rows: pl.LazyFrame
+    published: PublishResult
+
+    def part(self, name: str | None = None) -> pl.LazyFrame:
+        """Return the rows of a part, in order, without the column `training_part`; all rows, as stored, for None.
+
+        Raises:
+            InvalidDeclaration: the training set has no split.
+            UnknownName: there is no such part.
+        """
+        if name is None:
+            return self.rows
+        if PART_COLUMN not in self.rows.collect_schema():
+            raise InvalidDeclaration(
+                self._culprit, "has no parts", "Declare split=fp.Split(test_from=...), or ask for all rows."
+            )
+        if name not in PARTS:
+            raise UnknownName(self._culprit, "part", name, PARTS)
+        return self.rows.filter(pl.col(PART_COLUMN) == name).drop(PART_COLUMN)
+
+    def batches(self, part: str | None = None, *, rows: int = BATCH_ROWS) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a part in order, so many at a time; the last batch may have less, and none is empty.
+
+        The stored rows are put into their order in memory first.
+
+        Raises:
+            InvalidDeclaration, UnknownName: as `part`; or `rows` is less than 1.
+        """
+        if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+            raise InvalidDeclaration(self._culprit, f"is asked for batches of {rows!r} rows", "Ask for 1 or more.")
+        return _batches_of(self.part(part), rows)
+
+    def numpy(self, part: str | None = None, *, columns: Sequence[str] | None = None) -> "dict[str, np.ndarray]":
+        """Return the columns of a part as arrays of numbers, by name.
+
+        A column with nulls becomes floats, with NaN for them.
+
+        Args:
+            columns: which ones. Defaults to all but join keys, clocks and `training_part`.
+
+        Raises:
+            InvalidDeclaration, UnknownName: as `part`; or there is no such column.
+            WrongColumnType: a column holds no numbers; the sentence says what would do.
+        """
+        chosen = self.part(part).select(self._numbers(columns)).collect()
+        return {column.name: _as_array(column) for column in chosen}
+
+    def pandas(self, part: str | None = None, *, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+        """Return the same as `numpy`, as a frame of pandas.
+
+        Raises:
+            InvalidDeclaration, UnknownName, WrongColumnType: as `numpy`.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self.numpy(part, columns=columns))
+
+    def write_parquet(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write a file for each part with rows, `<part>.parquet`, or `rows.parquet` without a split; return the files.
+
+        The folder is made when it is missing.
+
+        Raises:
+            InvalidDeclaration: the folder has one of the files already; nothing was written.
+        """
+        place = Path(folder)
+        rows: Mapping[str, pl.LazyFrame] = {WHOLE_FILE: self.rows}
+        if PART_COLUMN in self.rows.collect_schema():
+            found = set(self.rows.select(pl.col(PART_COLUMN).unique()).collect(engine="streaming").to_series())
+            rows = {name: self.part(name) for name in PARTS if name in found}
+        files = {place / f"{name}.parquet": frame for name, frame in rows.items()}
+        if there := [file.name for file in files if file.exists()]:
+            raise InvalidDeclaration(f"The folder {place}", f"has {', '.join(there)}", "Give another folder.")
+        place.mkdir(parents=True, exist_ok=True)
+        for file, frame in files.items():
+            frame.sink_parquet(file, engine="streaming")
+        return list(files)
+
+    @property
+    def _culprit(self) -> str:
+        return f"`{self.published.candidate.asset}`"
+
+    def _numbers(self, columns: Sequence[str] | None) -> list[str]:
+        schema = self.rows.collect_schema()
+        clocks = {SPINE_TIME, "label_known_at", PART_COLUMN, *self.published.candidate.keys}
+        wanted = [name for name in schema if name not in clocks] if columns is None else list(columns)
+        for name in wanted:
+            if name not in schema:
+                raise UnknownName(self._culprit, "column", name, schema)
+            dtype = schema[name]
+            if not (dtype.is_numeric() or dtype == pl.Boolean):
+                remedy = "Leave it out by columns=[...], or take `part` and turn it into numbers there."
+                raise WrongColumnType(self._culprit, name, str(dtype), "a column of numbers", remedy)
+        return wanted
+
+
+def _batches_of(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """Yield frames of exactly so many rows, but for the last."""
+    waiting: pl.DataFrame | None = None
+    for block in frame.collect_batches(chunk_size=rows, maintain_order=True, lazy=True, engine="streaming"):
+        found = block if waiting is None else pl.concat([waiting, block])
+        start = 0
+        while found.height - start >= rows:
+            yield found.slice(start, rows)
+            start += rows
+        waiting = found.slice(start) if start < found.height else None
+    if waiting is not None:
+        yield waiting
+
+
+def _as_array(column: pl.Series) -> "np.ndarray":
+    """Return numbers as an array; where there are nulls as floats, NaN for each null."""
+    values = column.cast(pl.Float64) if column.null_count() or column.dtype.is_decimal() else column
+    return values.to_numpy()
