@@ -347,7 +347,13 @@ def _enrichments(
         if isinstance(selected, FeatureSelection) and is_windowed(selected.view):
             found = f"is enriched by windows of `{selected.view.name}`, which say what was at their instants"
             raise InvalidDeclaration(culprit, found, "Enrich by a row view, or put both views into one service.")
-        enrichments.append(selected.enrichment())
+        enrichment = selected.enrichment()
+        if enrichment.known_at is not None and is_windowed(source):
+            found = f"reads windows of `{source.name}` and is enriched by rows that may be known later than they hold"
+            raise InvalidDeclaration(
+                culprit, found, "Enrich the events of that view, or by rows without a known-at clock."
+            )
+        enrichments.append(enrichment)
     require_enrichments(culprit, enrichments, (source.event_time, source.known_at), windowed=windowed)
     return tuple(enrichments)
 

@@ -44,7 +44,8 @@ def upstream_mapping(asset: FeatureView | Label, upstream: Asset, partitions: Pa
     """
     if not (asset.partitioned and is_partitioned(upstream)):
         return None
-    if upstream is not asset.source or reach_us(asset) >= UNBOUNDED:
+    is_dimension = isinstance(asset, FeatureView) and any(each.dimension is upstream for each in asset.enrichments)
+    if is_dimension or reach_us(asset) >= UNBOUNDED:
         return dg.AllPartitionMapping()
     back = clock.partitions_back(reach_us(asset), partitions.grain)
     return dg.TimeWindowPartitionMapping(start_offset=-back, allow_nonexistent_upstream_partitions=True)

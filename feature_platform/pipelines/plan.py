@@ -258,6 +258,6 @@ def _reached_partitions(
         return set()
     if not isinstance(asset, (FeatureView, Label)) or not asset.partitioned:
         return {WHOLE}
-    if upstream is not asset.source:
+    if isinstance(asset, FeatureView) and any(each.dimension is upstream for each in asset.enrichments):
         return partitions_after(changed, asked, grid)
     return affected_partitions(asset, changed, grid, end_of_partitions(asked, grid))

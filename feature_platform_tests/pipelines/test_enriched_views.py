@@ -181,6 +181,27 @@ def test_a_row_for_a_product_that_nobody_ordered_changes_nothing(tmp_path):
     assert changed_inputs(shop.view, store, GRID) == {}
 
 
+def test_a_table_may_enrich_its_own_events(tmp_path):
+    store = fp.OfflineStore(tmp_path)
+
+    def declare(first: float) -> FeatureView:
+        rows = [("a", "a", at(1), first), ("c", "b", at(2), 2.0), ("b", "a", at(6), 3.0)]
+        schema: dict[str, Any] = {"who": pl.String, "customer": pl.String, "at": UTC, "amount": pl.Float64}
+        frame = pl.DataFrame(rows, schema=schema, orient="row")
+        person = fp.Entity("person", join_keys=["who"])
+        paid = fp.Source("paid", fp.sources.Frame(frame), entity=person, event_time="at")
+        enrich = [paid["amount"].alias("theirs", keys={"who": "customer"})]
+        return fp.feature_view(entity=customer, source=paid, enrich=enrich, name="pairs")(lambda events: events)
+
+    fp.materialize(declare(1.0), store, at(), at(8), partitions=GRID)
+    view = declare(9.0)
+    fp.materialize(view.source, store, at(), at(8), partitions=GRID)
+    assert set(changed_inputs(view, store, GRID)) == {"2024-01-02", "2024-01-07"}
+    fp.materialize(view, store, at(), at(8), partitions=GRID)
+    rows = store.read(view.asset).sort("at").collect()
+    assert rows["theirs__amount"].to_list() == [9.0, None, 9.0]
+
+
 def test_each_commit_names_the_versions_of_both_tables(tmp_path):
     store = fp.OfflineStore(tmp_path)
     view = Shop("row", [("ann", 1, at(day)) for day in range(8)], [(1, at(), 10.0)]).materialize(store)

@@ -207,6 +207,19 @@ known = source("known", {**ROWS, "loaded": UTC}, entity=plane, event_time="since
             ),
         ),
         (
+            lambda: fp.feature_view(
+                entity=carrier,
+                source=BOTH,
+                enrich=[known["seats"]],
+                aggregations=[fp.Count(windows=["1d"])],
+                name="rich",
+            )(lambda rows: rows),
+            (
+                "Feature view `rich` reads windows of `rich` and is enriched by rows that may be known later than they "
+                "hold. Enrich the events of that view, or by rows without a known-at clock."
+            ),
+        ),
+        (
             lambda: enriched_by(planes),
             (
                 "Feature view `rich` is enriched by Source `planes`. Give a list of columns of sources and row views: "
