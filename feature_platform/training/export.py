@@ -1,11 +1,11 @@
 """The export of a built training set: its parts, batches of rows, arrays and files.
 
-A stored training set is put into the order of its rows in memory, which takes about twice its size; batches and
-files are made of that one after the other. Arrays hold numbers only: how text becomes numbers is for whoever trains.
+Batches are read a stretch of rows at a time, so that memory does not grow with the rows. Files and arrays are made of
+the whole part, which is put into its order in memory. Arrays hold numbers only: how text becomes numbers is for others.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BATCH_ROWS = 65_536
+STRETCH_ROWS = 262_144  # rows of the table that are read at once
 WHOLE_FILE = "rows"
 
 
@@ -29,6 +30,7 @@ class ExportedRows:
 
     rows: pl.LazyFrame
     published: PublishResult
+    stretches: Callable[[], Iterator[pl.LazyFrame]]
 
     def part(self, name: str | None = None) -> pl.LazyFrame:
         """Return the rows of a part, in order, without the column `training_part`; all rows, as stored, for None.
@@ -45,19 +47,20 @@ class ExportedRows:
             )
         if name not in PARTS:
             raise UnknownName(self._culprit, "part", name, PARTS)
-        return self.rows.filter(pl.col(PART_COLUMN) == name).drop(PART_COLUMN)
+        return _part_of(self.rows, name)
 
     def batches(self, part: str | None = None, *, rows: int = BATCH_ROWS) -> Iterator[pl.DataFrame]:
         """Yield the rows of a part in order, so many at a time; the last batch may have less, and none is empty.
 
-        The stored rows are put into their order in memory first.
+        The stored rows are read so many at a time that memory does not grow with them.
 
         Raises:
             InvalidDeclaration, UnknownName: as `part`; or `rows` is less than 1.
         """
         if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
             raise InvalidDeclaration(self._culprit, f"is asked for batches of {rows!r} rows", "Ask for 1 or more.")
-        return _batches_of(self.part(part), rows)
+        self.part(part)  # which may be refused before anything is read
+        return _batches_of(self.stretches(), part, rows)
 
     def numpy(self, part: str | None = None, *, columns: Sequence[str] | None = None) -> "dict[str, np.ndarray]":
         """Return the columns of a part as arrays of numbers, by name.
@@ -123,10 +126,16 @@ class ExportedRows:
         return wanted
 
 
-def _batches_of(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+def _part_of(rows: pl.LazyFrame, name: str | None) -> pl.LazyFrame:
+    return rows if name is None else rows.filter(pl.col(PART_COLUMN) == name).drop(PART_COLUMN)
+
+
+def _batches_of(stretches: Iterable[pl.LazyFrame], part: str | None, rows: int) -> Iterator[pl.DataFrame]:
     """Yield frames of exactly so many rows, but for the last."""
     waiting: pl.DataFrame | None = None
-    for block in frame.collect_batches(chunk_size=rows, maintain_order=True, lazy=True, engine="streaming"):
+    for stretch in stretches:
+        whole = stretch.collect(engine="streaming")  # a filter by part would have all files read for each stretch
+        block = _part_of(whole.lazy(), part).collect()
         found = block if waiting is None else pl.concat([waiting, block])
         start = 0
         while found.height - start >= rows:

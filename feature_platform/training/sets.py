@@ -1,8 +1,9 @@
 """Training sets: built from pinned versions, so that the same rows can be built again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -19,13 +20,14 @@ from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import TablePinned
 from feature_platform.ground.result_table import BriefResult, ResultTable
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.stretches import read_stretches
 from feature_platform.pipelines.candidates.shared import Span, profile_spec_of
 from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, report_incomplete
 from feature_platform.pipelines.publishing import Run
 from feature_platform.pipelines.results import Candidate, PublishResult
 from feature_platform.pipelines.tables import pieces_of_views
 from feature_platform.training.dividing import divided_rows, division_facts, is_divided, training_part
-from feature_platform.training.export import ExportedRows
+from feature_platform.training.export import STRETCH_ROWS, ExportedRows
 from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
 
 UNLABELLED = "rows_without_label"
@@ -43,6 +45,7 @@ class BuiltTrainingSet(ExportedRows, BriefResult):
             where imputations are fitted, `imputation` is the version of their statistics. `incomplete` has the tables
             that were stale or partly filled, `pinned` those that a rollback holds, by the version they are held at.
         incomplete: those tables, with their partitions.
+        stretches: reads its rows some at a time.
     """
 
     rows: pl.LazyFrame
@@ -50,6 +53,7 @@ class BuiltTrainingSet(ExportedRows, BriefResult):
     manifest: Mapping[str, object]
     published: PublishResult
     incomplete: Sequence[IncompleteTable] = ()
+    stretches: Callable[[], Iterator[pl.LazyFrame]] = lambda: iter(())
 
     def summary(self) -> ResultTable:
         """Return how large it is and which version of which table it was built from."""
@@ -108,7 +112,9 @@ def build_training_set(
     published = _with_unlabelled(training_set, plan, published, rows)
     manifest = _manifest(training_set, published, pinned, rows) | division_facts(training_set, rows) | learnt
     manifest |= {"incomplete": run.config["incomplete"], "pinned": _rolled_back(store, pinned)}
-    return BuiltTrainingSet(rows, pinned, manifest, published, incomplete)
+    stored = store.latest_version(training_set.asset) if version is None else version
+    stretches = partial(read_stretches, store, training_set.asset, stored, STRETCH_ROWS)
+    return BuiltTrainingSet(rows, pinned, manifest, published, incomplete, stretches)
 
 
 def explain_training_set(

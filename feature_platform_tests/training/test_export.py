@@ -9,6 +9,7 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName, WrongColumnType
+from feature_platform.training import sets
 from feature_platform_tests.training.test_divided_sets import SPLIT, training
 
 
@@ -22,7 +23,10 @@ def test_the_parts_are_all_rows_once(store: fp.OfflineStore) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 4, 7, 15, 65_536])
-def test_batches_are_the_rows_of_a_part_in_order_and_of_the_size_asked_for(store: fp.OfflineStore, rows: int) -> None:
+def test_batches_are_the_rows_of_a_part_in_order_and_of_the_size_asked_for(
+    store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(sets, "STRETCH_ROWS", 5)
     built = fp.build_training_set(training(store, split=SPLIT), store)
     batches = list(built.batches("train", rows=rows))
 
