@@ -25,6 +25,7 @@ from feature_platform.cli import (
     serve,
     sources,
     stream,
+    training_sets,
 )
 from feature_platform.cli.shared import ProjectName, load_project, machine_files, one_line_errors, open_store
 from feature_platform.declarations.project import Project
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(keys.app, name="keys")
 app.add_typer(sources.app, name="sources")
+app.add_typer(training_sets.app, name="training-set")
 app.command()(init.init)
 app.command()(materialize.materialize)
 app.command()(materialize.backfill)

@@ -5,7 +5,7 @@ the whole part, which is put into its order in memory. Arrays hold numbers only:
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import polars as pl
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.split import PART_COLUMN, PARTS
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName, WrongColumnType
+from feature_platform.parts.executors.base import write_atomically
 from feature_platform.pipelines.results import PublishResult
 
 if TYPE_CHECKING:
@@ -95,18 +96,7 @@ class ExportedRows:
         Raises:
             InvalidDeclaration: the folder has one of the files already; nothing was written.
         """
-        place = Path(folder)
-        rows: Mapping[str, pl.LazyFrame] = {WHOLE_FILE: self.rows}
-        if PART_COLUMN in self.rows.collect_schema():
-            found = set(self.rows.select(pl.col(PART_COLUMN).unique()).collect(engine="streaming").to_series())
-            rows = {name: self.part(name) for name in PARTS if name in found}
-        files = {place / f"{name}.parquet": frame for name, frame in rows.items()}
-        if there := [file.name for file in files if file.exists()]:
-            raise InvalidDeclaration(f"The folder {place}", f"has {', '.join(there)}", "Give another folder.")
-        place.mkdir(parents=True, exist_ok=True)
-        for file, frame in files.items():
-            frame.sink_parquet(file, engine="streaming")
-        return list(files)
+        return write_parts(self.rows, folder)
 
     @property
     def _culprit(self) -> str:
@@ -124,6 +114,28 @@ class ExportedRows:
                 remedy = "Leave it out by columns=[...], or take `part` and turn it into numbers there."
                 raise WrongColumnType(self._culprit, name, str(dtype), "a column of numbers", remedy)
         return wanted
+
+
+def write_parts(rows: pl.LazyFrame, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write the rows of a training set as Parquet, as `ExportedRows.write_parquet` does; return the files.
+
+    A file appears when it is whole.
+
+    Raises:
+        InvalidDeclaration: the folder has one of the files already; nothing was written.
+    """
+    place, parts = Path(folder), {WHOLE_FILE: rows}
+    if PART_COLUMN in rows.collect_schema():
+        found = set(rows.select(pl.col(PART_COLUMN).unique()).collect(engine="streaming").to_series())
+        parts = {name: _part_of(rows, name) for name in PARTS if name in found}
+    files = {place / f"{name}.parquet": frame for name, frame in parts.items()}
+    if there := [file.name for file in files if file.exists()]:
+        raise InvalidDeclaration(f"The folder {place}", f"has {', '.join(there)}", "Give another folder.")
+    place.mkdir(parents=True, exist_ok=True)
+    for file, frame in files.items():
+        with write_atomically(file) as unfinished:
+            frame.sink_parquet(unfinished, engine="streaming")
+    return list(files)
 
 
 def _part_of(rows: pl.LazyFrame, name: str | None) -> pl.LazyFrame:
