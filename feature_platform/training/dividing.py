@@ -51,7 +51,7 @@ def divided_rows(training_set: TrainingSet, plan: JoinPlan, rows_of: RowsOf = Jo
     Raises:
         UnknownName: `where`, the sample, the split or the weights name a column that is not there.
         InvalidDeclaration: `where` is no condition of single rows, or a label's reach is not known.
-        ColumnCollision: a column has the name of the part or of the weight.
+        ColumnCollision: a column has the name of the part, of the weight or, with a split, of when a label is known.
     """
     rows = unfilled_rows(training_set, plan, rows_of)
     if training_set.weights is not None:
@@ -85,6 +85,7 @@ def unfilled_rows(training_set: TrainingSet, plan: JoinPlan, rows_of: RowsOf = J
         rows = keep_sample(rows, training_set.sample, training_set.name)
     if training_set.split is not None:
         _require(known, training_set.split.by, f"{culprit}, split,")
+        refuse_collisions(pl.Schema(known), [LABEL_KNOWN_AT], culprit)  # it would decide on the embargo
         part = part_of_rows(training_set.split, plan.time, _reach(training_set, plan), training_set.name)
         rows = rows.with_columns(part.alias(PART_COLUMN))
     if training_set.weights is not None:
@@ -164,7 +165,7 @@ def _training(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def _reach(training_set: TrainingSet, plan: JoinPlan) -> pl.Expr:
     """Return from when on the label of each row is known."""
-    if LABEL_KNOWN_AT in plan.schema():
+    if any(LABEL_KNOWN_AT in join.added for join in plan.outcomes):
         return pl.col(LABEL_KNOWN_AT)
     label, culprit = training_set.label, f"Training set `{training_set.name}`"
     if label is None:

@@ -132,6 +132,13 @@ def test_a_larger_share_of_events_holds_the_smaller_one_and_late_rows_swap_none(
     assert chosen(rows, 0.4, ["customer"]) == chosen(rows.with_columns(amount=9.0), 0.4, ["customer"])
 
 
+def test_each_moment_of_a_key_is_chosen_by_itself_also_where_only_the_key_decides(store: fp.OfflineStore) -> None:
+    moments = orders(*(("ann", at(day), 1.0) for day in range(28)))
+    found = made(fp.Spine.events("some", source=source(moments), share=0.5, by=["customer"]), store)
+
+    assert 5 < found.height < 23
+
+
 def test_pairs_are_positives_and_candidates_that_were_none(store: fp.OfflineStore) -> None:
     clicks = fp.Source("clicks", fp.sources.Frame(pair_rows(("ann", "a", at(1)), ("bob", "b", at(1)))), event_time="at")
     items = fp.Source("items", fp.sources.Frame(pl.DataFrame({"item": list("abcdef")})))

@@ -1,5 +1,6 @@
 """A training set with parts, as it is built and stored."""
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -173,6 +174,20 @@ def test_a_column_of_the_name_of_the_part_is_refused(store: fp.OfflineStore) -> 
         fp.materialize(each, store)
     with pytest.raises(ColumnCollision, match="training_part"):
         fp.build_training_set(fp.TrainingSet("buying", service=service, spine=spine, split=SPLIT), store)
+
+
+@pytest.mark.parametrize("horizon", ["5d", None])
+def test_a_column_of_the_spine_never_says_when_a_label_is_known(store: fp.OfflineStore, horizon: str | None) -> None:
+    rows = ROWS.select("customer", asked="at", label_known_at=pl.lit(at(0)))
+    spine = fp.Spine.events(
+        "some", source=fp.Source("questions", fp.sources.Frame(rows), event_time="asked"), share=1.0
+    )
+    fp.materialize(spine, store)
+    declared = training(store, split=SPLIT, horizon=horizon)
+    with pytest.raises(ColumnCollision, match="label_known_at"):
+        fp.build_training_set(replace(declared, spine=spine), store)
+
+    assert not store.exists("training_sets/buying")
 
 
 @pytest.mark.parametrize(
