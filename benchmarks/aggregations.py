@@ -9,7 +9,6 @@ all.
 """
 
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import numpy as np
 import polars as pl
 
 import feature_platform as fp
+from benchmarks.children import figures_of_child
 from feature_platform.compute.windows import window_features
 from feature_platform.parts.aggregations import Aggregation
 
@@ -94,9 +94,7 @@ def make_spine(name: str, *, hot: bool) -> pl.DataFrame:
 
 def _in_children(name: str, which: str) -> tuple[float, float]:
     """Return the medians of several processes."""
-    command = [sys.executable, "-m", "benchmarks.aggregations", "--child", name, which]
-    lines = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(REPEATS)]
-    figures = [[float(word) for word in line.split()] for line in lines]
+    figures = [figures_of_child("aggregations", name, which) for _ in range(REPEATS)]
     return median(each[0] for each in figures), median(each[1] for each in figures)
 
 

@@ -9,7 +9,6 @@ over events with one and two enrichments. Each figure is the median of three pro
 """
 
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import numpy as np
 import polars as pl
 
 import feature_platform as fp
+from benchmarks.children import figures_of_child
 from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.stretches import changed_stretches, reached_events
 from feature_platform.compute.windows import window_features
@@ -137,7 +137,7 @@ def main(words: list[str]) -> None:
         return
     print("| case | CPU s | microseconds an event | peak MB |\n|---|---|---|---|")
     for name in words or CASES:
-        figures = [_in_child(name) for _ in range(REPEATS)]
+        figures = [figures_of_child("enrichment", name) for _ in range(REPEATS)]
         seconds, peak = median(each[0] for each in figures), median(each[1] for each in figures)
         print(f"| {name} | {seconds:.2f} | {seconds / EVENTS * 1e6:.2f} | {peak:,.0f} |", flush=True)
 
@@ -149,12 +149,6 @@ def measure(name: str) -> tuple[float, float]:
     start = time.process_time()
     CASES[name](events, prices)
     return time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _in_child(name: str) -> tuple[float, float]:
-    command = [sys.executable, "-m", "benchmarks.enrichment", "--child", name]
-    words = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return float(words[0]), float(words[1])
 
 
 if __name__ == "__main__":

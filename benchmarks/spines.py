@@ -8,7 +8,6 @@ processes.
 """
 
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from statistics import median
 import numpy as np
 import polars as pl
 
+from benchmarks.children import figures_of_child
 from feature_platform.compute.spines.choice import choose_rows
 from feature_platform.compute.spines.every_key import every_active_key
 from feature_platform.compute.spines.negatives import with_negatives
@@ -73,7 +73,7 @@ def main(words: list[str]) -> None:
         return
     print("| spine | rows | CPU s | peak MB | of that the events |\n|---|---|---|---|---|")
     for name in words or CASES:
-        found = [_in_child(name) for _ in range(REPEATS)]
+        found = [figures_of_child("spines", name) for _ in range(REPEATS)]
         seconds, peak, before = (median(each[place] for each in found) for place in (1, 2, 3))
         print(f"| {name} | {found[0][0]:,.0f} | {seconds:.2f} | {peak:,.0f} | {before:,.0f} |", flush=True)
 
@@ -85,12 +85,6 @@ def measure(name: str) -> tuple[int, float, float, float]:
     start = time.process_time()
     rows = sum(block.height for block in CASES[name](events))
     return rows, time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, before
-
-
-def _in_child(name: str) -> tuple[float, ...]:
-    command = [sys.executable, "-m", "benchmarks.spines", "--child", name]
-    words = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return tuple(map(float, words))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ processes; the plain windows are measured in turn with each shape.
 """
 
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ import polars as pl
 
 import feature_platform as fp
 from benchmarks.aggregations import REPEATS, make_events, make_spine
+from benchmarks.children import figures_of_child
 from feature_platform.compute.windows import window_features
 from feature_platform.parts.aggregations import Aggregation
 from feature_platform.parts.aggregations.options import WindowOptions
@@ -49,7 +49,9 @@ def main(words: list[str]) -> None:
         return
     print("| windows | features | CPU s | of plain | peak MB |\n|---|---|---|---|---|")
     for name in words or SHAPES:
-        pairs = [(_in_child(PLAIN), _in_child(name)) for _ in range(REPEATS)]
+        pairs = [
+            (figures_of_child("window_shapes", PLAIN), figures_of_child("window_shapes", name)) for _ in range(REPEATS)
+        ]
         seconds, ratio = median(own[0] for _, own in pairs), median(own[0] / plain[0] for plain, own in pairs)
         features = sum(len(each.features) for each in SHAPES[name]())
         print(f"| {name} | {features} | {seconds:.2f} | {ratio:.2f} | {pairs[0][1][1]:,.0f} |", flush=True)
@@ -62,12 +64,6 @@ def measure(name: str) -> tuple[float, float]:
     start = time.process_time()
     window_features(spine, events, on=["key"], spine_time="t", event_time="at", aggregations=asked).collect()
     return time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _in_child(name: str) -> tuple[float, float]:
-    command = [sys.executable, "-m", "benchmarks.window_shapes", "--child", name]
-    words = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return float(words[0]), float(words[1])
 
 
 if __name__ == "__main__":
