@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from feature_platform.declarations.naming import describe_value
+from feature_platform.declarations.naming import KNOWN_AT, KNOWN_UNTIL, describe_value
 from feature_platform.ground.errors import InvalidDeclaration
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def require_enrichments(
         InvalidDeclaration: says what is wrong and what would do.
     """
     owners: dict[str, str] = {name: "its source" for name in clocks if name}
+    if any(each.known_at is not None for each in enrichments):
+        owners |= dict.fromkeys((clocks[1] or KNOWN_AT, KNOWN_UNTIL), "the versions of its events")
     for each in enrichments:
         named = describe_value(each.dimension)
         if each.known_at is not None and not windowed:

@@ -201,6 +201,21 @@ def test_a_function_that_drops_the_clocks_of_versions_is_refused_by_name():
 
 
 @pytest.mark.parametrize("column", ["known_at", "known_until"])
+def test_a_table_with_a_column_of_that_name_gives_it_another(column):
+    clocked = source("clocked", {**ROWS, column: pl.Float64}, entity=product, event_time="since", known_at="loaded")
+    with pytest.raises(fp.errors.InvalidDeclaration, match=f"gets `{column}` from both the versions of its events and"):
+        enriched_by_one(clocked[column])
+    view = enriched_by_one(clocked[column].alias("own", keys={"id": "product"}))
+    assert view.enrichments[0].columns == {f"own__{column}": column}
+
+
+def enriched_by_one(selected: Any) -> FeatureView:
+    orders = source("orders", EVENTS, event_time="at")
+    words: dict[str, Any] = {"aggregations": [fp.Count(windows=["1d"])], "enrich": [selected], "name": "rich"}
+    return fp.feature_view(entity=customer, source=orders, **words)(lambda rows: rows)
+
+
+@pytest.mark.parametrize("column", ["known_at", "known_until"])
 def test_a_source_with_a_column_of_that_name_is_refused(column):
     view = rich(prices["price"].alias("a", keys={"id": "product"}), known=False)
     events = pl.LazyFrame(schema={**EVENTS, column: UTC})
