@@ -186,7 +186,8 @@ def _stale_partitions(
         reasons = _changed_upstream(asset, contents, newest[asset.source.asset], asked) | reasons
     if isinstance(asset, FeatureView):
         for each in asset.enrichments:
-            reasons = (_enriched_otherwise(asset, each, store, contents) if each.asset in newest else {}) | reasons
+            if each.asset in newest:
+                reasons = _enriched_otherwise(asset, each, store, contents, newest[each.asset]) | reasons
     held = held_partitions_in(asset, contents) if reasons else ()
     return _by_reason((why, key) for key, why in sorted(reasons.items()) if key not in held)
 
@@ -213,12 +214,13 @@ def _changed_upstream(
     return dict.fromkeys(touched, f"{upstream} changed") | dict.fromkeys(never, _NEVER)
 
 
-def _enriched_otherwise(view: FeatureView, by: Enrichment, store: OfflineStore, contents: Contents) -> dict[str, str]:
+def _enriched_otherwise(
+    view: FeatureView, by: Enrichment, store: OfflineStore, contents: Contents, dimension: Contents
+) -> dict[str, str]:
     """Return the partitions of a view with events that a table enriches otherwise than when they were made."""
     states = contents.states()
     if not view.partitioned or WHOLE in states:
-        read = next((state.inputs[by.asset] for state in states.values() if by.asset in state.inputs), None)
-        changed = read is not None and store.changed_since(by.asset, read)
+        changed = _is_older(contents, dimension, by.asset)
         return dict.fromkeys(states, f"{by.asset} changed") if changed else {}
     touched = touched_by_dimension(view, by, store, Partitions(contents.grain or "daily"), states)
     return dict.fromkeys(touched, f"{by.asset} changed")
