@@ -50,13 +50,18 @@ def divided_rows(training_set: TrainingSet, plan: JoinPlan, rows_of: RowsOf = Jo
 
     Raises:
         UnknownName: `where`, the sample, the split or the weights name a column that is not there.
-        InvalidDeclaration: `where` is no condition of single rows, or a label's reach is not known.
+        InvalidDeclaration: `where` is no condition of single rows, a label's reach is not known, or no row that trains
+            has a value to be weighted.
         ColumnCollision: a column has the name of the part, of the weight or, with a split, of when a label is known.
     """
     rows = unfilled_rows(training_set, plan, rows_of)
     if training_set.weights is not None:
         column = training_set.weights.column
         weights = class_weights(training_set, rows)
+        if not weights:
+            culprit, found = f"Training set `{training_set.name}`", "and no row that trains has a value of it"
+            remedy = "Let the part `train` have rows: look at the split, `where` and the sample."
+            raise InvalidDeclaration(culprit, f"has weights by `{column}`, {found}", remedy)
         values = [value for value in weights if value is not None]
         dtype = rows.collect_schema()[column]
         table = pl.LazyFrame(

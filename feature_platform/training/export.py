@@ -94,7 +94,7 @@ class ExportedRows:
         The folder is made when it is missing.
 
         Raises:
-            InvalidDeclaration: the folder has one of the files already; nothing was written.
+            InvalidDeclaration: the folder has files of an export already; nothing was written.
         """
         return write_parts(self.rows, folder)
 
@@ -122,14 +122,15 @@ def write_parts(rows: pl.LazyFrame, folder: str | os.PathLike[str]) -> list[Path
     A file appears when it is whole.
 
     Raises:
-        InvalidDeclaration: the folder has one of the files already; nothing was written.
+        InvalidDeclaration: the folder has files of an export already; nothing was written.
     """
     place, parts = Path(folder), {WHOLE_FILE: rows}
     if PART_COLUMN in rows.collect_schema():
         found = set(rows.select(pl.col(PART_COLUMN).unique()).collect(engine="streaming").to_series())
         parts = {name: _part_of(rows, name) for name in PARTS if name in found}
     files = {place / f"{name}.parquet": frame for name, frame in parts.items()}
-    if there := [file.name for file in files if file.exists()]:
+    names = [f"{name}.parquet" for name in (*PARTS, WHOLE_FILE)]  # an older export must not be mixed with this one
+    if there := [name for name in names if Path(place, name).exists()]:
         raise InvalidDeclaration(f"The folder {place}", f"has {', '.join(there)}", "Give another folder.")
     place.mkdir(parents=True, exist_ok=True)
     for file, frame in files.items():

@@ -211,6 +211,14 @@ def test_a_word_of_another_kind_is_refused_when_declared(
     assert str(refused.value).startswith(sentence)
 
 
+def test_weights_that_no_row_can_teach_are_refused_and_nothing_is_written(store: fp.OfflineStore) -> None:
+    none = fp.Split(test_from=at(-1))
+    with pytest.raises(InvalidDeclaration, match="weights by `large`, and no row that trains has a value of it"):
+        fp.build_training_set(training(store, split=none, weights=fp.Weights.balanced("large")), store)
+
+    assert not store.exists("training_sets/buying")
+
+
 def test_the_division_is_in_the_code_version(store: fp.OfflineStore) -> None:
     others: list[dict[str, Any]] = [
         {},

@@ -67,6 +67,8 @@ def test_files_of_parts_hold_their_rows_and_none_is_written_over(store: fp.Offli
         built.write_parquet(tmp_path / "export")
     whole = fp.build_training_set(training(store), store)
     assert [file.name for file in whole.write_parquet(tmp_path / "whole")] == ["rows.parquet"]
+    with pytest.raises(InvalidDeclaration, match=r"has rows.parquet"):  # two exports are never mixed
+        built.write_parquet(tmp_path / "whole")
 
 
 def test_what_cannot_be_exported_is_refused_with_what_would_do(store: fp.OfflineStore) -> None:
