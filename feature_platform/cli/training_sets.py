@@ -28,6 +28,9 @@ def build(name: _Name, project: ProjectName = None) -> None:
     parts = built.manifest.get("parts")
     if isinstance(parts, dict):
         typer.echo("Parts: " + ", ".join(f"{part} {rows:,}" for part, rows in parts.items()))
+    clipped = built.manifest.get("clipped")
+    if isinstance(clipped, dict):
+        typer.echo("Rows with a clipped request field: " + ", ".join(f"{name} {n:,}" for name, n in clipped.items()))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from feature_platform.ground.errors import InvalidDeclaration
 
 Outside = Literal["refuse", "clip"]
 Bound = float | date
+Between = tuple[Bound | None, Bound | None]
 _PLAIN = (
     *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
     *(pl.Float32, pl.Float64, pl.Boolean, pl.String, pl.Date),
@@ -26,7 +27,8 @@ class Field:
 
     Attributes:
         dtype: a type that a request can carry.
-        between: the least and the greatest value, both allowed; of a number, a date or a time. None: anything.
+        between: the least and the greatest value, both allowed; of a number, a date or a time. One of the two may be
+            None: there is no bound on that side. None: anything.
         outside: what happens to a value that lies elsewhere, infinities too: the request is refused, or the nearest
             bound is taken. NaN has no nearest bound and is refused in both cases; a null stays a null.
 
@@ -35,17 +37,19 @@ class Field:
 
     >>> Field(pl.Float64, between=(0, 1e6), outside="clip")
     Field(dtype=Float64, between=(0.0, 1000000.0), outside='clip')
+    >>> Field(pl.Int64, between=(0, None)).between
+    (0, None)
     """
 
     dtype: pl.DataType
-    between: tuple[Bound, Bound] | None
+    between: Between | None
     outside: Outside
 
     def __init__(
         self,
         dtype: pl.DataType | type[pl.DataType],
         *,
-        between: tuple[Bound, Bound] | None = None,
+        between: Between | None = None,
         outside: Outside = "refuse",
     ) -> None:
         instance = request_type("A request field", dtype)
@@ -83,23 +87,36 @@ def request_type(culprit: str, dtype: object) -> pl.DataType:
 
 
 def _can_be_carried(dtype: pl.DataType) -> bool:
-    inner = as_dtype(dtype.inner) if isinstance(dtype, pl.List) else dtype
-    return isinstance(inner, _PLAIN) or inner == UTC
+    if isinstance(dtype, pl.Array) and not dtype.size:
+        return False
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return _can_be_carried(as_dtype(dtype.inner))
+    if isinstance(dtype, pl.Struct):
+        return bool(dtype.fields) and all(_can_be_carried(as_dtype(field.dtype)) for field in dtype.fields)
+    return isinstance(dtype, _PLAIN) or dtype == UTC
 
 
-def _bounds(dtype: pl.DataType, between: object) -> tuple[Bound, Bound]:
-    """Return both bounds as the type holds them."""
+def _bounds(dtype: pl.DataType, between: object) -> Between:
+    """Return both bounds as the type holds them; None where there is none on a side."""
     culprit, found = "A request field", f"of type {dtype} has between={describe_value(between)}"
     if not (dtype.is_numeric() or dtype == pl.Date or dtype == UTC):
         raise InvalidDeclaration(culprit, found, "Only numbers, dates and times have bounds.")
     if not isinstance(between, tuple | list) or len(between) != 2:
         raise InvalidDeclaration(culprit, found, "Give the least and the greatest value: between=(0, 1e6).")
-    least, greatest = (_bound(dtype, each) for each in between)
-    if least is None or greatest is None or least > greatest:  # type: ignore[operator]
+    least, greatest = (None if each is None else _bound(dtype, each) for each in between)
+    lost = any(given is not None and held is None for given, held in zip(between, (least, greatest), strict=True))
+    if lost or (least is None and greatest is None) or _is_above(least, greatest):
         raise InvalidDeclaration(
-            culprit, found, f"Give two finite values that {dtype} holds, the least first: between=(0, 100)."
+            culprit,
+            found,
+            f"Give two finite values that {dtype} holds, the least first: between=(0, 100). "
+            "None in the place of one of them: no bound on that side.",
         )
     return least, greatest
+
+
+def _is_above(least: Bound | None, greatest: Bound | None) -> bool:
+    return least is not None and greatest is not None and least > greatest  # type: ignore[operator]
 
 
 def _bound(dtype: pl.DataType, value: object) -> Bound | None:

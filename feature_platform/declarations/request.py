@@ -21,7 +21,8 @@ class Request:
     """Fields that come with the request, and their Polars types.
 
     Types are those that a request can carry: whole numbers of up to 64 bits, floats, `Boolean`, `String`, `Date`,
-    times in UTC microseconds, and lists of these. An `fp.Field` in place of a type says between what the values lie.
+    times in UTC microseconds, and lists, arrays and structs of these, at any depth. An `fp.Field` in place of a type
+    says between what the values lie.
 
     Attributes:
         fields: the type of each.

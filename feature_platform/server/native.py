@@ -17,8 +17,8 @@ from feature_platform.server.catalogue import ServingPlan, Wanted, feature_list_
 from feature_platform.server.limits import Limits
 from feature_platform.server.routes import Response, Route, Routes, ServerRequest
 
-Scalar = str | int | float | bool | None
-Value = Scalar | list[Scalar]
+Value = Any
+"""A text, a number, a flag, null; in request fields lists and objects of these, too. Its type is checked later."""
 PATH = "/v1/features"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 Json = dict[str, Any]
 _SCALAR: Json = {"type": ["string", "number", "boolean", "null"]}
-_VALUE: Json = {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]}
+_VALUE: Json = {"anyOf": [_SCALAR, {"type": ["array", "object"]}]}
 _STATUS: Json = {"enum": ["PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"]}
 _REFUSALS = {
     "400": "The request is no HTTP.",
@@ -152,7 +152,12 @@ def _feast(services: Sequence[Mapping[str, Any]]) -> Json:
 
 def _entity(service: Mapping[str, Any]) -> Json:
     asked = (*service["entity_keys"], *service["request_fields"])
-    return {each["name"]: each["between"][0] if "between" in each else _example(each["type"]) for each in asked}
+    return {each["name"]: _inside(each["between"]) if "between" in each else _example(each["type"]) for each in asked}
+
+
+def _inside(between: Sequence[object]) -> object:
+    least, greatest = between
+    return greatest if least is None else least
 
 
 def _example(dtype: str) -> object:
@@ -162,6 +167,8 @@ def _example(dtype: str) -> object:
         return 1.5
     if dtype == "Boolean":
         return True
+    if dtype.startswith(("List", "Array", "Struct")):
+        return [] if dtype.startswith("List") else None
     return "2024-01-01T00:00:00Z" if dtype.startswith("Date") else "a"
 
 

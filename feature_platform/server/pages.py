@@ -106,7 +106,7 @@ def _request_field(service: FeatureService, name: str) -> dict[str, Any]:
     return {**facts, "between": [_bound(each) for each in field.between], "outside": field.outside}
 
 
-def _bound(value: Bound) -> float | str:
+def _bound(value: Bound | None) -> float | str | None:
     if isinstance(value, datetime):
         return rfc3339(value)
     return str(value) if isinstance(value, date) else value

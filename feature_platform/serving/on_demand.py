@@ -4,8 +4,7 @@ All that does not depend on the request is looked up once. A request has few row
 Polars queries: there is one for each on-demand view.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -13,12 +12,13 @@ from feature_platform.compute.serving.answers import AnswerColumns
 from feature_platform.compute.serving.served_rows import NULL_VALUE, PRESENT
 from feature_platform.compute.serving.values import NULL, series_of, texts_of
 from feature_platform.compute.transforms.on_demand import Computation, on_demand_types
-from feature_platform.compute.transforms.request_fields import convert_request
+from feature_platform.compute.transforms.request_fields import Clipped, convert_request, owner_of_request
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.row import EVENT_TIME
 from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.clock import UTC
-from feature_platform.ground.errors import MissingRequestField, NotUtc, WrongColumnType
+from feature_platform.ground.errors import MissingRequestField
+from feature_platform.serving.request_values import request_column
 
 _PRESENT, _NULL = f'"{PRESENT}"'.encode(), f'"{NULL_VALUE}"'.encode()
 
@@ -34,7 +34,7 @@ class OnDemand:
         Args:
             types: the types of the features of each view.
         """
-        self._view, self._request = selection.view, dict(selection.request)
+        self._view, self._request, self._bounded = selection.view, dict(selection.request), service.bounded
         self._computation = Computation(selection.view, selection.features)
         self._names = {name: service.column(selection, name) for name in selection.features}
         self._stored = {
@@ -48,7 +48,7 @@ class OnDemand:
         inputs: Mapping[str, AnswerColumns],
         entities: Mapping[str, Sequence[object]],
         height: int,
-        saw_clipped: Callable[[str, int], None] | None = None,
+        saw_clipped: Clipped | None = None,
     ) -> AnswerColumns:
         """Compute the features of some entities, all of one batch.
 
@@ -68,10 +68,11 @@ class OnDemand:
         columns = [
             self._stored[name].series(inputs)
             if name in self._stored
-            else _field(self._view.name, name, self._request[name], entities[name])
+            else request_column(owner_of_request(self._view.name), name, self._request[name], entities[name])
             for name in self._computation.reads
         ]
-        rows = convert_request(self._view, pl.DataFrame(columns, height=height), self._request, saw_clipped)
+        frame = pl.DataFrame(columns, height=height)
+        rows = convert_request(self._view, frame, self._request, saw_clipped, bounded=self._bounded)
         found = self._computation.of(rows)
         values = {shown: texts_of(found[name]) for name, shown in self._names.items()}
         statuses = {name: [_NULL if text == NULL else _PRESENT for text in texts] for name, texts in values.items()}
@@ -103,41 +104,3 @@ class _StoredInput:
 def _owner_and_feature(name: str) -> tuple[str, str]:
     owner, _, feature = name.partition(".")
     return owner, feature
-
-
-def _field(view: str, name: str, dtype: pl.DataType, values: Sequence[object]) -> pl.Series:
-    """Return a request field as a column; times may be text in RFC 3339."""
-    owner = f"On-demand view `{view}`, its request"
-    if dtype.is_temporal() and any(isinstance(value, str) for value in values):
-        values = [_time(owner, name, dtype, value) for value in values]
-    if dtype.is_float():
-        values = _as_floats(values)
-    try:
-        return pl.Series(name, values, dtype if all(value is None for value in values) else None, strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
-        kinds = ", ".join(sorted({type(value).__name__ for value in values}))
-        raise WrongColumnType(owner, name, kinds, dtype, "Send one type of value that fits.") from error
-
-
-def _as_floats(values: Sequence[object]) -> Sequence[object]:
-    """Return 8 as 8.0 where other values have a point, which JSON leaves out; a number that has no such float stays."""
-    if {type(value) for value in values} - {type(None)} != {int, float}:
-        return values
-    return [float(value) if type(value) is int and _has_float(value) else value for value in values]
-
-
-def _has_float(value: int) -> bool:
-    return abs(value) <= 2**1023 and int(float(value)) == value
-
-
-def _time(owner: str, name: str, dtype: pl.DataType, value: object) -> object:
-    if not isinstance(value, str) or not isinstance(dtype, pl.Datetime):
-        return value
-    try:
-        moment = datetime.fromisoformat(value)
-        in_utc = moment if moment.tzinfo is None else moment.astimezone(timezone.utc)
-    except (ValueError, OverflowError) as error:  # no time, or one that UTC has no year for
-        raise WrongColumnType(owner, name, "text", dtype, "Write times as 2013-03-01T12:00:00Z.") from error
-    if moment.tzinfo is None and dtype.time_zone is not None:
-        raise NotUtc(owner, name, "text without a zone", "Write times as 2013-03-01T12:00:00Z.")
-    return in_utc

@@ -190,7 +190,11 @@ class ServedService:
                 view.name: answer_columns_of(compiled.needs, rows) for view, (compiled, rows) in rows_of_views.items()
             }
             prepared = self._on_demand_features([compiled for compiled, _ in rows_of_views.values()])
-            made = [each.columns(inputs, entities, height, self.saw_clipped) for each in prepared]
+            clipped: dict[str, int] = {}  # by field: several views that read one replace the same values
+            made = [each.columns(inputs, entities, height, clipped.__setitem__) for each in prepared]
+            if self.saw_clipped is not None:
+                for field, count in clipped.items():
+                    self.saw_clipped(field, count)
             columns = AnswerColumns.concat([columns, *made])
         if not self._plain:
             columns = columns.in_order(self._names({view: compiled for view, (compiled, _) in rows_of_views.items()}))

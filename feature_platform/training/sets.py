@@ -26,11 +26,13 @@ from feature_platform.pipelines.completeness import IncompleteTable, incomplete_
 from feature_platform.pipelines.publishing import Run
 from feature_platform.pipelines.results import Candidate, PublishResult
 from feature_platform.pipelines.tables import pieces_of_views
+from feature_platform.training.clipping import count_clipped
 from feature_platform.training.dividing import divided_rows, division_facts, is_divided, training_part
 from feature_platform.training.export import STRETCH_ROWS, ExportedRows
 from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
 
 UNLABELLED = "rows_without_label"
+CLIPPED = "request_values_clipped"
 INCOMPLETE = "tables_stale_or_partly_filled"
 
 
@@ -43,7 +45,8 @@ class BuiltTrainingSet(ExportedRows, BriefResult):
         versions: the version of each table that was read; pass it to build the same rows again.
         manifest: name, content hash, columns, rows, versions, code version: all that reproduces and describes it;
             where imputations are fitted, `imputation` is the version of their statistics. `incomplete` has the tables
-            that were stale or partly filled, `pinned` those that a rollback holds, by the version they are held at.
+            that were stale or partly filled, `pinned` those that a rollback holds, by the version they are held at,
+            `clipped` the rows in which each clipped request field lay outside its bounds.
         incomplete: those tables, with their partitions.
         stretches: reads its rows some at a time.
     """
@@ -109,9 +112,11 @@ def build_training_set(
             learnt["imputation"] = keep_statistics(training_set, unfilled, store, run.stamp(candidate))
     version = published.commit.version if published.commit else None
     rows = store.read(training_set.asset, version=version)
-    published = _with_unlabelled(training_set, plan, published, rows)
+    clipped = count_clipped(training_set.service, rows)
+    published = _with_clipped(clipped, _with_unlabelled(training_set, plan, published, rows))
     manifest = _manifest(training_set, published, pinned, rows) | division_facts(training_set, rows) | learnt
     manifest |= {"incomplete": run.config["incomplete"], "pinned": _rolled_back(store, pinned)}
+    manifest |= {"clipped": clipped} if clipped else {}
     stored = store.latest_version(training_set.asset) if version is None else version
     stretches = partial(read_stretches, store, training_set.asset, stored, STRETCH_ROWS)
     return BuiltTrainingSet(rows, pinned, manifest, published, incomplete, stretches)
@@ -181,6 +186,14 @@ def _with_unlabelled(
     outcomes = [pl.col(name).is_null() for name in plan.outcomes[0].added]
     unlabelled = rows.select(pl.all_horizontal(pl.lit(value=True), *outcomes).sum()).collect().item()
     notes = {**published.candidate.notes, UNLABELLED: unlabelled}
+    return replace(published, candidate=replace(published.candidate, notes=notes))
+
+
+def _with_clipped(clipped: Mapping[str, int], published: PublishResult) -> PublishResult:
+    """Add how many values of request fields were replaced by a bound."""
+    if not clipped:
+        return published
+    notes = {**published.candidate.notes, CLIPPED: sum(clipped.values())}
     return replace(published, candidate=replace(published.candidate, notes=notes))
 
 

@@ -27,6 +27,7 @@ from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
 from feature_platform.pipelines.tables import pieces_of_view
+from feature_platform.serving.request_values import request_column
 from feature_platform.training.historical import historical_features
 
 MOST = 20_000  # requests of one run; where there are more, a sample by id
@@ -133,9 +134,11 @@ def _read_answers(
         for texts_of_feature in served.values():
             texts_of_feature.extend([None] * (len(moments) - len(texts_of_feature)))
     keys = {name: msgspec.json.decode(b"[%b]" % b",".join(columns[name])) for name in types}
-    request = [series_of(name, dtype, columns[name]) for name, dtype in service.request.items()]
+    log = f"The request log of `{service.name}`"
+    sent = {name: msgspec.json.decode(b"[%b]" % b",".join(columns[name])) for name in service.request}
+    request = [request_column(log, name, dtype, sent[name]) for name, dtype in service.request.items()]
     time = pl.Series(SPINE_TIME, moments, UTC)
-    parts = typed_parts(types, keys, f"The request log of `{service.name}`") if types else []
+    parts = typed_parts(types, keys, log) if types else []
     return pl.DataFrame(list(chain(parts, request, [time]))), served
 
 

@@ -24,8 +24,8 @@ from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.pipelines.plan import known_partitions, stale_assets
 from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform.pipelines.pushes.logged import unmerged_partitions
-from feature_platform.serving.on_demand import _field
 from feature_platform.serving.publication import publish
+from feature_platform.serving.request_values import request_column
 from feature_platform_tests.assets import source_of, table_asset
 from feature_platform_tests.shop import at, daily, last_order, orders, source, spending, spine, told
 
@@ -316,7 +316,7 @@ def test_a_row_is_seen_from_when_it_was_known_on_however_far_away_that_is(
 )
 def test_a_time_of_a_request_that_utc_has_no_year_for_is_refused(text: str) -> None:
     with pytest.raises(WrongColumnType, match="Write times as 2013-03-01T12:00:00Z"):
-        _field("fresh", "asked_at", UTC, [text])
+        request_column("fresh", "asked_at", UTC, [text])
 
 
 def test_a_source_without_partitions_leaves_out_what_no_event_can_have_and_makes_no_windows_for_it(

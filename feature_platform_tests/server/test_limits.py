@@ -28,7 +28,7 @@ NATIVE, FEAST = "/v1/features", "/get-online-features"
         ({"features": ["spending:count_2d", "everybody:count_2d"], "entities": []}, 422, "count_2d"),
         ({"service": "shop", "entities": [{"customer": "a"}, {}]}, 422, "entity row 1"),
         ({"service": "shop", "entities": [{"other": "secret"}]}, 422, "customer"),
-        ({"service": "shop", "entities": [{"customer": {"a": "secret"}}]}, 422, "object"),
+        ({"service": "shop", "entities": [{"customer": {"a": "secret"}}]}, 422, "customer"),
         ({"service": "shop", "entities": [{"customer": ["secret"]}]}, 422, "customer"),
         ({"service": "typed", "entities": [{"number": "secret"}]}, 422, "number"),
         ({"service": "typed", "entities": [{"number": 1.5}]}, 422, "number"),

@@ -138,7 +138,7 @@ def _on_demand(
     types_of_features = on_demand_types(selection, types)
     names = {service.column(selection, feature): feature for feature in selection.features}
     added = {name: types_of_features[feature] for name, feature in names.items()}
-    return OnDemandColumns(selection.view, inputs, request, names, added)
+    return OnDemandColumns(selection.view, inputs, request, service.bounded, names, added)
 
 
 def _hidden(reference: str) -> str:

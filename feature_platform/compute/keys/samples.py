@@ -6,6 +6,7 @@ import polars as pl
 
 from feature_platform.declarations.field import Field
 from feature_platform.ground.clock import moment_of
+from feature_platform.ground.content import as_dtype
 from feature_platform.ground.working_columns import HASH
 
 UNKNOWN = 3
@@ -92,4 +93,9 @@ def _nth(dtype: pl.DataType, n: int) -> object:
     if isinstance(dtype, pl.Datetime):
         moment = moment_of(1_356_998_400_000_000 + n * 61_000_000_000)
         return moment if dtype.time_zone else moment.replace(tzinfo=None)
+    if isinstance(dtype, (pl.List, pl.Array)):
+        size = dtype.size if isinstance(dtype, pl.Array) else n % 3
+        return [_nth(as_dtype(dtype.inner), n + place) for place in range(size)]
+    if isinstance(dtype, pl.Struct):
+        return {field.name: _nth(as_dtype(field.dtype), n) for field in dtype.fields}
     return moment_of(n * 86_400_000_000).date() if dtype == pl.Date else None

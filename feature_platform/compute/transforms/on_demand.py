@@ -11,6 +11,7 @@ import polars as pl
 
 from feature_platform.compute.plans.several import as_several
 from feature_platform.compute.transforms.request_fields import convert_request
+from feature_platform.declarations.field import Field
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView, type_of_feature
 from feature_platform.ground.errors import TransformFailed
 
@@ -109,6 +110,7 @@ class OnDemandColumns:
     Attributes:
         inputs: the column of each input, named as in `view.reads()`.
         request: the request fields that are read, and their types.
+        bounded: those among them whose values have bounds.
         columns: the names of the columns, and of the features.
         added: the columns, and their types.
     """
@@ -116,6 +118,7 @@ class OnDemandColumns:
     view: OnDemandView
     inputs: Mapping[str, str]
     request: Mapping[str, pl.DataType]
+    bounded: Mapping[str, Field]
     columns: Mapping[str, str]
     added: Mapping[str, pl.DataType]
 
@@ -127,7 +130,8 @@ class OnDemandColumns:
         """Compute some of the added columns, from a frame with what these read."""
         features = [self.columns[name] for name in names]
         read = self.view.reads(features)
-        rows = convert_request(self.view, frame, {name: dtype for name, dtype in self.request.items() if name in read})
+        fields = {name: dtype for name, dtype in self.request.items() if name in read}
+        rows = convert_request(self.view, frame, fields, bounded=self.bounded, is_spine=True)
         values = compute_on_demand(self.view, rows, self.inputs, features)
         return values.rename(dict(zip(features, names, strict=True)))
 

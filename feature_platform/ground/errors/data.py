@@ -28,17 +28,33 @@ class MissingRequestField(FeaturePlatformError):
 class OutsideBounds(FeaturePlatformError):
     """A value of a request field that its declaration refuses.
 
-    The message shows no value; `row` is its place among the rows that were computed together, counted from 0.
+    `row` is the place of the first one among the rows that were computed together, counted from 0. The message shows
+    no value of a request; of a spine it shows the first.
     """
 
     def __init__(
-        self, on_demand_view: str, name: str, found: str, between: tuple[object, object] | None, row: int, rows: int
+        self,
+        on_demand_view: str,
+        name: str,
+        found: str,
+        between: tuple[object, object],
+        row: int,
+        rows: int,
+        example: object = None,
     ) -> None:
-        place = f"row {row}" if rows == 1 else f"row {row} and {rows - 1} more"
-        declared = " and ".join(str(bound) for bound in between or ())
+        place = f"row {row}" if example is None else f"row {row} ({example})"
+        if rows > 1:
+            place = f"{place} and {rows - 1} more"
+        least, greatest = between
+        if greatest is None:
+            declared = f"at least {least}"
+        else:
+            declared = f"at most {greatest}" if least is None else f"between {least} and {greatest}"
+        asker = "request" if example is None else "spine"
+        remedy = "Send such a value." if example is None else "Leave these rows out, or declare other bounds."
         super().__init__(
             f"On-demand view `{on_demand_view}`: the request field `{name}` is {found} in {place}, counted from 0 "
-            f"among the rows of the request. It is declared to lie between {declared}. Send a value between these."
+            f"among the rows of the {asker}. It is declared to be {declared}. {remedy}"
         )
         self.row = row
 

@@ -57,6 +57,17 @@ def test_made_up_keys_and_fields_are_of_their_type(dtype: pl.DataType) -> None:
     assert (field.dtype, field.len(), field[0]) == (dtype, 10, None)
 
 
+def test_made_up_fields_have_the_length_of_an_array_and_the_fields_of_a_struct() -> None:
+    dtype = pl.Struct({"query": pl.Array(pl.Float32, 2), "words": pl.List(pl.String)})
+    (field,) = make_up_request({"f": dtype}, {}, 3)
+    assert field.dtype == dtype
+    assert field.to_list() == [
+        None,
+        {"query": [1.5, 3.0], "words": ["text 1"]},
+        {"query": [3.0, 4.5], "words": ["text 2", "text 3"]},
+    ]
+
+
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(
     ["", "\x00", "\x01", "a\x00\x01b", "\x00\x02"]
 )

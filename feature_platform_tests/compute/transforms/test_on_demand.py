@@ -42,7 +42,15 @@ BOUNDED = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "between", "values", "expected"), BOUNDED, ids=str)
+ONE_SIDED = [
+    (pl.Float64, (0, None), [-1.0, 1e300, float("inf"), None], [0, 1e300, float("inf"), None]),
+    (pl.Int8, (None, 30), [-128, 2**40], [-128, 30]),
+    (pl.Date, (date(2024, 1, 2), None), [date(1, 1, 1), date(2025, 1, 2)], [date(2024, 1, 2), date(2025, 1, 2)]),
+    (UTC, (None, at(3)), [at(1), at(4)], [at(1), at(3)]),
+]
+
+
+@pytest.mark.parametrize(("dtype", "between", "values", "expected"), [*BOUNDED, *ONE_SIDED], ids=str)
 def test_a_value_outside_its_bounds_becomes_the_nearest_or_is_refused(dtype, between, values, expected):
     rows, seen = pl.DataFrame({"n": values}), []
 
@@ -209,7 +217,17 @@ KEPT = [
     (pl.Null, [None], pl.List(pl.Int64), [None]),
     (pl.Categorical, ["a", None], pl.String, ["a", None]),
     (pl.Enum(["a"]), ["a", None], pl.String, ["a", None]),
+    (pl.Float64, [0.1, None], pl.Float32, [0.1, None]),
     (pl.Array(pl.Int64, 2), [[1, 2]], pl.List(pl.Int64), [[1, 2]]),
+    (pl.List(pl.Float64), [[0.1, None], None], pl.Array(pl.Float32, 2), [[0.1, None], None]),
+    (pl.List(pl.Int64), [[], [1]], pl.List(pl.Float32), [[], [1.0]]),
+    (
+        pl.Struct({"a": pl.Int64, "b": pl.List(pl.List(pl.Float64))}),
+        [{"a": 1, "b": [[0.5, 1.5]]}, {"a": None, "b": []}, None],
+        pl.Struct({"b": pl.List(pl.Array(pl.Float32, 2)), "a": pl.Int8}),
+        [{"b": [[0.5, 1.5]], "a": 1}, {"b": [], "a": None}, None],
+    ),
+    (pl.Null, [None], pl.Array(pl.Struct({"a": pl.Int64}), 2), [None]),
     (pl.Datetime("ns", "Europe/Oslo"), [at(1), None], UTC, [at(1), None]),
 ]
 
@@ -226,7 +244,17 @@ OTHER = [
     (pl.Int64, [2**53 + 1], pl.Float64, "cannot hold"),
     (pl.Int64, [2**63 - 1], pl.Float64, "cannot hold"),
     (pl.Int64, [-1], pl.UInt64, "cannot hold"),
-    (pl.Float64, [0.1], pl.Float32, "cannot hold"),
+    (pl.Float64, [-1e39], pl.Float32, "cannot hold"),
+    (pl.List(pl.Float64), [[0.5, 1e39]], pl.List(pl.Float32), "cannot hold"),
+    (pl.List(pl.Int64), [[1], [128]], pl.List(pl.Int8), "cannot hold"),
+    (pl.List(pl.Float64), [[1.0, 2.0], None, [1.0]], pl.Array(pl.Float64, 2), "is a list of 1 in row 2"),
+    (pl.Array(pl.Float64, 3), [[1.0, 2.0, 3.0]], pl.Array(pl.Float64, 2), "is Array"),
+    (pl.List(pl.List(pl.Int64)), [[], [[1, 2]], [[1, 2], [3]]], pl.List(pl.Array(pl.Int64, 2)), "a list of 1 in row 2"),
+    (pl.Struct({"a": pl.List(pl.Int64)}), [{"a": []}], pl.Struct({"a": pl.Array(pl.Int64, 2)}), "a list of 0 in row 0"),
+    (pl.Struct({"a": pl.Int64}), [{"a": 1}], pl.Struct({"a": pl.Int64, "b": pl.Int64}), "is Struct"),
+    (pl.Struct({"a": pl.Int64}), [{"a": 300}], pl.Struct({"a": pl.Int8}), "cannot hold"),
+    (pl.Int64, [1], pl.List(pl.Int64), "is Int64"),
+    (pl.List(pl.Int64), [[1]], pl.Int64, "is List"),
     (pl.Float64, [1.0], pl.Int64, "is Float64, but Int64 is needed"),
     (pl.String, ["1"], pl.Int64, "is String, but Int64 is needed"),
     (pl.Int64, [1], pl.String, "is Int64, but String is needed"),
