@@ -51,6 +51,7 @@ from feature_platform.parts.aggregations import (
     Skew,
     Std,
     Sum,
+    TimeTo,
     TopK,
     Var,
 )
@@ -134,6 +135,7 @@ __all__ = [
     "Std",
     "Sum",
     "Target",
+    "TimeTo",
     "TopK",
     "TrainingSet",
     "Var",

@@ -7,7 +7,7 @@ values it takes from outside, such as a threshold, and all code of the user's ow
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
 
@@ -21,6 +21,7 @@ from feature_platform.declarations.reached_code import reached_code
 from feature_platform.declarations.service import selection_of
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import Spine
+from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.parts.aggregations import Aggregation
 
@@ -92,7 +93,11 @@ def _roots(asset: Asset) -> list[object]:
             return []
     service = asset.service
     windows = [each for view in service.views for each in view.aggregations]
-    functions = [each.view.function for each in service.on_demand]
+    functions: list[object] = [each.view.function for each in service.on_demand]
+    for label in asset.labels:
+        if not label.has_table:
+            functions.append(label.transform)
+            windows.extend(label.aggregations)
     return [*functions, *windows, *(service.impute[name] for name in sorted(service.impute))]
 
 
@@ -128,7 +133,7 @@ def _facts(asset: Asset) -> list[str]:
         return [asset.name, *(each.asset for each in asset.origins), *asset.words]
     selections = [_text_of_selection(selection_of(each)) for each in asset.service.selections]
     reads = [f"{view.ttl!r}{_windows(view)}" for view in asset.service.views]
-    label = asset.label.asset if asset.label else ""
+    label = "\n".join(map(_text_of_label, asset.labels)) + _text_of_finality(asset)
     filled = f"{asset.service.full_names}{sorted(asset.service.impute.items())!r}"
     division = {"sample": asset.sample, "split": asset.split, "weights": asset.weights}
     divided = [f"{word}={value!r}" for word, value in division.items() if value is not None]
@@ -158,11 +163,31 @@ def _text_of_enrichment(enrichment: Enrichment) -> str:
     return f"enrich {enrichment.asset}{facts!r}"
 
 
+def _text_of_label(label: Label) -> str:
+    """Return what a training set takes of a label; of one over windows its function, too, since it has no table."""
+    ahead = label.look_ahead
+    if ahead is None:
+        return label.asset
+    said = f"{ahead.start}{ahead.lateness}{text_of_value(ahead.otherwise)}"
+    computed = [] if label.has_table else [*_facts(label), *_texts_of_aggregations(label.aggregations)]
+    return f"{label.asset}{said}{computed}"
+
+
+def _text_of_finality(training_set: TrainingSet) -> str:
+    """Return what a training set says about labels that are not final, where it says anything."""
+    said = {"any": training_set.labels_any, "immature": training_set.immature, "known_by": training_set.known_by}
+    usual = {"any": False, "immature": "drop", "known_by": None}
+    return "" if said == usual else repr(said)
+
+
 def _windows(view: FeatureView) -> str:
-    overs = {kind: _over(kind) for kind in set(map(type, view.aggregations))}  # once, however many there are of a kind
-    values = [f"{text_of_value(vars(each))}{overs[type(each)]}" for each in view.aggregations]
     derived = text_of_value(view.windowing.derived) if view.windowing and view.windowing.derived else ""
-    return f"{view.windowing!r}{values}{derived}"
+    return f"{view.windowing!r}{_texts_of_aggregations(view.aggregations)}{derived}"
+
+
+def _texts_of_aggregations(aggregations: Sequence[Aggregation]) -> list[str]:
+    overs = {kind: _over(kind) for kind in set(map(type, aggregations))}  # once, however many there are of a kind
+    return [f"{text_of_value(vars(each))}{overs[type(each)]}" for each in aggregations]
 
 
 def _over(kind: type[Aggregation]) -> str:

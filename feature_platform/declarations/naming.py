@@ -10,6 +10,7 @@ AS_OF = "as_of"  # the clock of published windows
 SPINE_TIME = "event_timestamp"  # the clock of a spine
 KNOWN_AT = "known_at"  # when published windows were out, as another view reads them
 KNOWN_UNTIL = "known_until"  # from when on another version of an enriched event counts
+LABEL_KNOWN_AT = "label_known_at"  # from when on the label of a row of a training set is final
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -54,15 +54,14 @@ def upstream(declaration: Declaration) -> tuple[Declaration, ...]:
     if isinstance(declaration, FeatureService):
         return (*declaration.stored_views, *(each.view for each in declaration.on_demand))
     if isinstance(declaration, TrainingSet):
-        label = () if declaration.label is None else (declaration.label,)
-        return (declaration.service, declaration.spine, *label)
+        return (declaration.service, declaration.spine, *declaration.labels)
     return ()
 
 
 def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
     """Return the tables that an asset is computed from.
 
-    Services are looked through, and exact views need the events behind them.
+    Services are looked through, so are labels over windows, and exact views need the events behind them.
     """
     assets: list[Asset] = []
     for declaration in upstream(asset):
@@ -70,9 +69,16 @@ def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
             for view in declaration.stored_views:
                 enriching = (each.dimension for each in view.enrichments if view.enriches_when_read)
                 assets.extend((view, view.read_from, *enriching))
+        elif isinstance(declaration, Label):
+            assets.append(declaration.read_from)
         elif not isinstance(declaration, OnDemandView):
             assets.append(declaration)
     return tuple(dict.fromkeys(assets))
+
+
+def has_table(asset: Asset) -> bool:
+    """Tell whether an asset is stored; a label over windows is computed when a training set asks for it."""
+    return not isinstance(asset, Label) or asset.has_table
 
 
 def is_partitioned(asset: Asset) -> bool:
@@ -91,7 +97,11 @@ class Project:
     @property
     def assets(self) -> tuple[Asset, ...]:
         """Return what becomes a table, upstream first."""
-        return tuple(each for each in self.declarations if not isinstance(each, (FeatureService, OnDemandView)))
+        return tuple(
+            each
+            for each in self.declarations
+            if not isinstance(each, (FeatureService, OnDemandView)) and has_table(each)
+        )
 
     @property
     def services(self) -> tuple[FeatureService, ...]:

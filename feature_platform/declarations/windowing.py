@@ -93,6 +93,13 @@ def declare_windowing(
             f"has aggregations={describe_value(aggregations)}",
             'Give a list: aggregations=[fp.Mean("x", windows=["1d"])].',
         )
+    for each in aggregations:
+        if each.direction == "ahead":
+            raise InvalidDeclaration(
+                f"{culprit}, {each!r},",
+                "looks ahead, which only a label may",
+                "Use fp.Recency, or declare an fp.label.",
+            )
     if cadence is not None:
         validate_kind(culprit, "cadence", cadence, Cadence, 'Give fp.Cadence(every="1d").')
     if accuracy not in ("snapshot", "exact"):

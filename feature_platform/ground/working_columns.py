@@ -58,6 +58,8 @@ RANGE = "fp_range"  # the number of a window
 MASKED = "fp_masked"  # the values of the events that count in a window
 HAS_EVENTS = "fp_has_events"  # whether there is an event in a window
 INSTANT = "fp_instant"  # the instant of a cadence that a spine row reads
+COVERED = "fp_covered"  # up to when a table is complete, for the label of a row
+WHEN_FOUND = "fp_when_found"  # the time of the row that is a label
 INPUT = "fp_input_"  # and a reference: an input of an on-demand view that is not shown
 
 # in spines

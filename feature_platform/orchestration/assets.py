@@ -151,7 +151,7 @@ def training_set_asset(training_set: TrainingSet, project: Project) -> dg.Assets
         owner=training_set.owner or service.owner,
         metadata={
             "feature_service": service.name,
-            "label": training_set.label.name if training_set.label else "none",
+            "label": ", ".join(label.name for label in training_set.labels) or "none",
         },
         tags={"kind": "training_set"},
     )

@@ -35,6 +35,7 @@ from feature_platform.pipelines.candidates.touched import touched_of
 Readable = FeatureService | Selected | Sequence[Selected] | TrainingSet
 _NEVER = "never materialized"
 _ALL = None  # every column of a table
+_Columns = list[tuple[FeatureView | Label, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -134,15 +135,15 @@ def report_incomplete(owner: str, found: Sequence[IncompleteTable], stale: Stale
 def _assets(wanted: Readable) -> Iterator[Asset]:
     if isinstance(wanted, TrainingSet):
         yield wanted.spine
-        yield from [] if wanted.label is None else [wanted.label]
+        yield from (label.read_from for label in wanted.labels)
     service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
     for view in service.views:
         yield view.read_from
         yield from (each.dimension for each in view.enrichments if view.enriches_when_read)
 
 
-def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None]:
-    """Return what is read of each table: features of views, or all columns."""
+def _columns_read(wanted: Readable) -> dict[str, _Columns | None]:
+    """Return what is read of each table: features of views, labels over windows, or all columns."""
     service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
     needs = {view: tuple(name for name in names if name != EVENT_TIME) for view, names in service.needs.items()}
     features: dict[FeatureView, tuple[str, ...] | None] = dict(needs)
@@ -151,13 +152,17 @@ def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[s
             features[selection.view] = (*selection.features, *(features.get(selection.view) or ()))
         elif isinstance(selection, FeatureView):
             features[selection] = selection.declared_features
-    columns: dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None] = {}
-    for view, names in features.items():
-        for table in view.tables_read:
+    of_windows = [label for label in wanted.labels if not label.has_table] if isinstance(wanted, TrainingSet) else []
+    reading: list[tuple[FeatureView | Label, tuple[str, ...] | None]] = [*features.items()]
+    reading += [(label, label.columns) for label in of_windows]
+    columns: dict[str, _Columns | None] = {}
+    for reader, names in reading:
+        for table in reader.tables_read:
             others = columns.setdefault(table, [])
-            columns[table] = _ALL if names is _ALL or others is _ALL else [*others, (view, names)]
+            columns[table] = _ALL if names is _ALL or others is _ALL else [*others, (reader, names)]
     if isinstance(wanted, TrainingSet):
-        columns |= {asset.asset: _ALL for asset in (wanted.spine, wanted.label) if asset is not None}
+        whole = (wanted.spine, *(label for label in wanted.labels if label.has_table))
+        columns |= {asset.asset: _ALL for asset in whole}
     return columns
 
 
@@ -236,7 +241,7 @@ def _unfilled_partitions(
     asset: Source | FeatureView | Label | Spine,
     store: OfflineStore,
     states: Mapping[str, PartitionState],
-    read: Mapping[str, list[tuple[FeatureView, tuple[str, ...]]] | None],
+    read: Mapping[str, _Columns | None],
 ) -> dict[str, tuple[str, ...]]:
     """Return the partitions with rows that were made without a column that is read."""
     filled = {key: state.columns for key, state in states.items() if state.rows and state.columns is not None}
@@ -253,7 +258,7 @@ def _needed_columns(
     asset: Source | FeatureView | Label | Spine,
     store: OfflineStore,
     every: Sequence[str],
-    read: list[tuple[FeatureView, tuple[str, ...]]] | None,
+    read: _Columns | None,
 ) -> list[str]:
     """Return the columns of a table that are read; of a source of an exact view those that its features need."""
     if read is _ALL:

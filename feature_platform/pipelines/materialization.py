@@ -14,7 +14,7 @@ import polars as pl
 from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.project import order_declarations
+from feature_platform.declarations.project import has_table, order_declarations
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.view import FeatureView, is_windowed
@@ -49,6 +49,8 @@ def materialize(
     now: datetime | None = None,
 ) -> PublishResults:
     """Compute and commit the partitions of an asset that overlap `[start, end)`, and what it is made from.
+
+    A label over windows has no table of its own: this is done for its source.
 
     Args:
         start: the beginning of the range (UTC). Defaults to the beginning of the data.
@@ -99,13 +101,13 @@ def materialize_each(
     grid = partitions or Partitions()
     gone = None if gone is None else validate_gone("materialize", gone)
     changed = None if changed is None else validate_changed("materialize", changed)
-    chain = [each for each in order_declarations(assets) if isinstance(each, Materializable)]
+    chain = [each for each in order_declarations(assets) if isinstance(each, Materializable) and has_table(each)]
     span = _requested_span(start, end)
     if span is not None and any(each.partitioned for each in assets) and not grid.overlapping(*span):
         grid.bounds(clock.partition_key(clock.partition_start(span[0], grid.grain), grid.grain))
     needed = _needed_spans(chain, span)
     for each in count_steps(chain, "materializing", len(chain)):
-        late = lateness_of(each, chain)
+        late = lateness_of(each, [*assets, *chain])
         published = materialize_asset(
             each, store, span, grid, late=late, needed=needed[each], gone=gone, changed=changed, now=now
         )
@@ -164,9 +166,12 @@ def materialize_asset(
 
 
 def lateness_of(asset: Materializable, among: Iterable[object]) -> int:
-    """Return how late rows of a source may be, in microseconds: the longest lateness of the views above it."""
-    above = [each for each in among if is_windowed(each) and asset in _bottom_sources(each)]
-    return max((view.windows.cadence.lateness_us for view in above), default=0)
+    """Return how late rows of a source may be, in microseconds: the longest lateness of what is above it."""
+    views = [each for each in among if is_windowed(each) and asset in _bottom_sources(each)]
+    labels = [each.look_ahead for each in among if isinstance(each, Label) and each.source is asset and each.look_ahead]
+    return max(
+        (*(view.windows.cadence.lateness_us for view in views), *(label.lateness for label in labels)), default=0
+    )
 
 
 def _bottom_sources(view: FeatureView) -> set[Source]:

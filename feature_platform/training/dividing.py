@@ -3,15 +3,18 @@
 The order is fixed: spine, features, labels; then `where`, the sample, the split, the weights, and imputation last.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import polars as pl
 
+from feature_platform.compute.features.training import training_rows
 from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.compute.keys.buckets import stable_hash
 from feature_platform.compute.keys.join_keys import refuse_collisions
 from feature_platform.compute.transforms.impute import flag_of, impute
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.naming import LABEL_KNOWN_AT
 from feature_platform.declarations.row_wise import is_row_wise
 from feature_platform.declarations.split import (
     EMBARGO,
@@ -31,22 +34,17 @@ from feature_platform.ground.errors import InvalidDeclaration, TransformFailed, 
 from feature_platform.ground.working_columns import MARK
 from feature_platform.parts.imputation import Imputation
 
-RowsOf = Callable[[JoinPlan], pl.LazyFrame]
 _HASHES = 2**64
-LABEL_KNOWN_AT = "label_known_at"  # where labels say from when on they are final
 
 
 def is_divided(training_set: TrainingSet) -> bool:
-    """Tell whether a training set keeps some rows only, or has parts or weights."""
+    """Tell whether a training set keeps some rows only, waits for labels to be final, or has parts or weights."""
     words = (training_set.where, training_set.sample, training_set.split, training_set.weights)
-    return any(each is not None for each in words)
+    return any(each is not None for each in (*words, *(label.look_ahead for label in training_set.labels)))
 
 
-def divided_rows(training_set: TrainingSet, plan: JoinPlan, rows_of: RowsOf = JoinPlan.lazy) -> pl.LazyFrame:
+def divided_rows(training_set: TrainingSet, plan: JoinPlan) -> pl.LazyFrame:
     """Return the rows of a training set that is divided: those of its plan that stay, with part and weight at the end.
-
-    Args:
-        rows_of: what makes rows of a plan.
 
     Raises:
         UnknownName: `where`, the sample, the split or the weights name a column that is not there.
@@ -54,7 +52,7 @@ def divided_rows(training_set: TrainingSet, plan: JoinPlan, rows_of: RowsOf = Jo
             has a value to be weighted.
         ColumnCollision: a column has the name of the part, of the weight or, with a split, of when a label is known.
     """
-    rows = unfilled_rows(training_set, plan, rows_of)
+    rows = unfilled_rows(training_set, plan)
     if training_set.weights is not None:
         column = training_set.weights.column
         weights = class_weights(training_set, rows)
@@ -74,14 +72,14 @@ def divided_rows(training_set: TrainingSet, plan: JoinPlan, rows_of: RowsOf = Jo
     return rows.select(*plan.schema(), *added)
 
 
-def unfilled_rows(training_set: TrainingSet, plan: JoinPlan, rows_of: RowsOf = JoinPlan.lazy) -> pl.LazyFrame:
+def unfilled_rows(training_set: TrainingSet, plan: JoinPlan) -> pl.LazyFrame:
     """Return the rows that stay, with their parts and with their gaps."""
     plan = replace(plan, rules={})
     schema, culprit = plan.schema(), f"Training set `{training_set.name}`"
     refuse_collisions(schema, [PART_COLUMN, WEIGHT_COLUMN], culprit)
     outcomes = {name for join in plan.outcomes for name in join.added}
     known = {name: dtype for name, dtype in schema.items() if name not in outcomes}
-    rows = rows_of(plan)
+    rows = training_rows(training_set, plan)
     if training_set.where is not None:
         _check_condition(training_set.where, known, culprit)
         rows = rows.filter(training_set.where)
@@ -142,9 +140,9 @@ def class_weights(training_set: TrainingSet, rows: pl.LazyFrame) -> dict[object,
     return {value: total / (classes * count) for value, count in counted.iter_rows()}
 
 
-def training_part(training_set: TrainingSet, plan: JoinPlan, rows_of: RowsOf = JoinPlan.lazy) -> pl.LazyFrame:
+def training_part(training_set: TrainingSet, plan: JoinPlan) -> pl.LazyFrame:
     """Return the rows from which imputations learn: those that train, with their gaps."""
-    return _training(unfilled_rows(training_set, plan, rows_of))
+    return _training(unfilled_rows(training_set, plan))
 
 
 def division_facts(training_set: TrainingSet, rows: pl.LazyFrame) -> dict[str, object]:
@@ -169,13 +167,19 @@ def _training(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _reach(training_set: TrainingSet, plan: JoinPlan) -> pl.Expr:
-    """Return from when on the label of each row is known."""
-    if any(LABEL_KNOWN_AT in join.added for join in plan.outcomes):
-        return pl.col(LABEL_KNOWN_AT)
-    label, culprit = training_set.label, f"Training set `{training_set.name}`"
-    if label is None:
-        return pl.col(plan.time)
-    if training_set.horizon is None:
+    """Return from when on all labels of each row are known; null where that is never."""
+    waits = [_waits_for(training_set, label) for label in training_set.labels if label.look_ahead is None]
+    known = shift_times(plan.time, max(waits, default=0))
+    if not any(LABEL_KNOWN_AT in join.added for join in plan.outcomes):
+        return known
+    final = pl.col(LABEL_KNOWN_AT)
+    return pl.when(final.is_not_null()).then(pl.max_horizontal(final, known))
+
+
+def _waits_for(training_set: TrainingSet, label: Label) -> int:
+    """Return how long after its moment a label is known that does not say when it is final, in microseconds."""
+    culprit, horizon = f"Training set `{training_set.name}`", training_set.horizon_of(label)
+    if horizon is None:
         raise InvalidDeclaration(
             culprit,
             f"has a split, and the label `{label.name}` may come at any time after its moment",
@@ -187,7 +191,7 @@ def _reach(training_set: TrainingSet, plan: JoinPlan) -> pl.Expr:
             f"has a split, and the label `{label.name}` is known at `{label.known_at}`, after it has happened",
             "Split by a label over windows, which says when it is final.",
         )
-    return shift_times(plan.time, length_of(training_set.horizon, f"{culprit}, horizon,"))
+    return length_of(horizon, f"{culprit}, horizon,")
 
 
 def _is_in_share(by: Sequence[str], share: float, salt: str) -> pl.Expr:

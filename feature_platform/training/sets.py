@@ -30,6 +30,7 @@ from feature_platform.training.clipping import count_clipped
 from feature_platform.training.dividing import divided_rows, division_facts, is_divided, training_part
 from feature_platform.training.export import STRETCH_ROWS, ExportedRows
 from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
+from feature_platform.training.labelled import NOT_FINAL, count_not_final, label_facts, label_tables
 
 UNLABELLED = "rows_without_label"
 CLIPPED = "request_values_clipped"
@@ -41,12 +42,14 @@ class BuiltTrainingSet(ExportedRows, BriefResult):
     """A training set as it was built.
 
     Attributes:
-        rows: one row for each spine row, in order: spine, features, label.
+        rows: one row for each spine row, in order: spine, features, labels; without those whose labels are not final.
         versions: the version of each table that was read; pass it to build the same rows again.
         manifest: name, content hash, columns, rows, versions, code version: all that reproduces and describes it;
             where imputations are fitted, `imputation` is the version of their statistics. `incomplete` has the tables
             that were stale or partly filled, `pinned` those that a rollback holds, by the version they are held at,
             `clipped` the rows in which each clipped request field lay outside its bounds.
+            Where labels say when they are final, `rows_not_final` counts the rows without, and `labels` has up to when
+            the table of each goes and how many negatives each column has.
         incomplete: those tables, with their partitions.
         stretches: reads its rows some at a time.
     """
@@ -61,7 +64,9 @@ class BuiltTrainingSet(ExportedRows, BriefResult):
     def summary(self) -> ResultTable:
         """Return how large it is and which version of which table it was built from."""
         name, rows = self.manifest["training_set"], self.manifest["rows"]
-        return ResultTable(f"Training set {name}: {rows} rows", ("table", "version"), list(self.versions.items()))
+        not_final = self.manifest.get(NOT_FINAL)
+        more = f", {not_final} more have no final label" if not_final else ""
+        return ResultTable(f"Training set {name}: {rows} rows{more}", ("table", "version"), list(self.versions.items()))
 
 
 def build_training_set(
@@ -84,6 +89,7 @@ def build_training_set(
         TableNotFound: a view, the label or an `fp.Spine` was never materialized. A spine that is a source, and never
             was, is read from where that is, and is not among the pinned versions.
         VersionNotFound: a table does not keep that version any more.
+        NoFinalLabel: no row has a final label; nothing was built.
         TablePinned: the training set was rolled back and not released.
     """
     require_kind("fp.build_training_set", training_set, TrainingSet, "a training set")
@@ -99,9 +105,10 @@ def build_training_set(
         incomplete = incomplete_tables(training_set, store, versions, asked=_span_of(explanation))
         run.config["incomplete"] = [table.facts() for table in incomplete]
         report_incomplete(f"Training set `{training_set.name}`", incomplete, stale_rule)
-        candidate = _candidate(training_set, plan, explanation, pinned)
+        notes = count_not_final(training_set, plan)
         if incomplete:
-            candidate = replace(candidate, notes={INCOMPLETE: len(incomplete)})
+            notes[INCOMPLETE] = len(incomplete)
+        candidate = replace(_candidate(training_set, plan, explanation, pinned), notes=notes)
         published = run.publish(candidate)
         learnt: dict[str, object] = {}
         if is_fitted(training_set.service):
@@ -114,7 +121,8 @@ def build_training_set(
     rows = store.read(training_set.asset, version=version)
     clipped = count_clipped(training_set.service, rows)
     published = _with_clipped(clipped, _with_unlabelled(training_set, plan, published, rows))
-    manifest = _manifest(training_set, published, pinned, rows) | division_facts(training_set, rows) | learnt
+    manifest = _manifest(training_set, published, pinned, rows) | label_facts(training_set, plan, rows)
+    manifest |= division_facts(training_set, rows) | learnt
     manifest |= {"incomplete": run.config["incomplete"], "pinned": _rolled_back(store, pinned)}
     manifest |= {"clipped": clipped} if clipped else {}
     stored = store.latest_version(training_set.asset) if version is None else version
@@ -141,21 +149,20 @@ def _pin_versions(training_set: TrainingSet, store: OfflineStore, versions: Mapp
 
 def _tables(training_set: TrainingSet, store: OfflineStore) -> list[str]:
     names = {name for view in training_set.service.views for name in view.tables_read}
-    if training_set.label is not None:
-        names.add(training_set.label.asset)
+    names |= {label.read_from.asset for label in training_set.labels}
     if isinstance(training_set.spine, Spine) or store.exists(training_set.spine.asset):
         names.add(training_set.spine.asset)
     return sorted(names)
 
 
 def _plan(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, int]) -> JoinPlan:
-    source, label = training_set.spine, training_set.label
+    source = training_set.spine
     if isinstance(source, Spine) or source.asset in pinned:
         stored = store.read(source.asset, version=pinned[source.asset])
     else:
         stored = prepare_rows(source, source.connector.scan(source.name))
     tables = pieces_of_views(training_set.service.views, store, pinned)
-    labels = None if label is None else store.pieces(label.asset, label.event_time, version=pinned[label.asset])
+    labels = label_tables(training_set, store, pinned)
     return plan_training_set(training_set, spine_of(source, stored, training_set.service.request), tables, labels)
 
 
@@ -181,9 +188,9 @@ def _with_unlabelled(
     training_set: TrainingSet, plan: JoinPlan, published: PublishResult, rows: pl.LazyFrame
 ) -> PublishResult:
     """Add a count of the rows whose outcome is not known."""
-    if training_set.label is None:
+    if not training_set.labels:
         return published
-    outcomes = [pl.col(name).is_null() for name in plan.outcomes[0].added]
+    outcomes = [pl.col(name).is_null() for join in plan.outcomes if join.table for name in join.added]
     unlabelled = rows.select(pl.all_horizontal(pl.lit(value=True), *outcomes).sum()).collect().item()
     notes = {**published.candidate.notes, UNLABELLED: unlabelled}
     return replace(published, candidate=replace(published.candidate, notes=notes))
@@ -205,7 +212,7 @@ def _manifest(
     return {
         "training_set": training_set.name,
         "service": training_set.service.name,
-        "label": training_set.label.name if training_set.label else None,
+        "label": training_set.labels[0].name if training_set.labels else None,
         "content_hash": commit.hashes[""] if commit else None,
         "version": commit.version if commit else None,
         "code_version": published.candidate.code_version,

@@ -77,26 +77,38 @@ class ExactJoin(Join):
         asked = spine.rows.select(*keys, spine.time).lazy()
         columns = [pl.col(self.features[name]).alias(name) for name in names]
         arguments = _window_arguments(self.view, spine.time, [self.features[name] for name in names])
-        if not self.is_large(table, names):
-            return ComputedColumns(window_features(asked, events, **arguments).select(columns))
-        with ExitStack() as stack:
-            folder = stack.enter_context(TemporaryDirectory(prefix="feature_platform-windows-"))
-            scan = bucketed_windows(asked, events, **arguments, folder=Path(folder, "answer"))
-            answer = ComputedColumns(scan.select(columns))
-            finalize(answer, stack.pop_all().close)
-        return answer
+        return compute_windows(asked, events, arguments, columns, on_disk=self.is_large(table, names))
 
     def method_for(self, reached: Table, names: Sequence[str]) -> str:
         return f"{self.method}, in buckets of keys on disk" if self.is_large(reached, names) else self.method
 
     def is_large(self, table: Table, names: Sequence[str]) -> bool:
         """Tell whether the events are more than should be held at once, and can be cut into buckets of keys."""
-        heights = [piece.height for piece in table]
-        if None in heights or not self.view.join_keys:
-            return False
-        schema = table[0].rows.collect_schema()
-        read = pl.Schema({name: schema[name] for name in self.reads(names) if name in schema})
-        return row_width(read) * sum(height or 0 for height in heights) > working_memory()
+        return bool(self.view.join_keys) and are_many(table, self.reads(names))
+
+
+def are_many(table: Table, columns: Sequence[str]) -> bool:
+    """Tell whether some columns of the events are more than should be held at once."""
+    heights = [piece.height for piece in table]
+    if None in heights:
+        return False
+    schema = table[0].rows.collect_schema()
+    read = pl.Schema({name: schema[name] for name in columns if name in schema})
+    return row_width(read) * sum(height or 0 for height in heights) > working_memory()
+
+
+def compute_windows(
+    asked: pl.LazyFrame, events: pl.LazyFrame, arguments: "WindowWords", columns: Sequence[pl.Expr], *, on_disk: bool
+) -> ComputedColumns:
+    """Return columns made of `asked` with its windows; on disk they are computed in buckets of keys."""
+    if not on_disk:
+        return ComputedColumns(window_features(asked, events, **arguments).select(columns))
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="feature_platform-windows-"))
+        scan = bucketed_windows(asked, events, **arguments, folder=Path(folder, "answer"))
+        answer = ComputedColumns(scan.select(columns))
+        finalize(answer, stack.pop_all().close)
+    return answer
 
 
 def exact_join(
@@ -120,7 +132,7 @@ def exact_join(
     return ExactJoin(name, table, types, added, view, features)
 
 
-class _WindowArguments(TypedDict):
+class WindowWords(TypedDict):
     """The arguments of `window_features` besides its frames."""
 
     on: Sequence[str]
@@ -133,7 +145,7 @@ class _WindowArguments(TypedDict):
     owner: str
 
 
-def _window_arguments(view: FeatureView, time: str, wanted: Sequence[str]) -> _WindowArguments:
+def _window_arguments(view: FeatureView, time: str, wanted: Sequence[str]) -> WindowWords:
     windowing = view.windows.only(wanted)
     return {
         "on": tuple(view.own_keys.values()),

@@ -100,7 +100,7 @@ def explain_join(plan: JoinPlan) -> Explanation:
     """Explain a plan; of the spine only its times are read, of tables nothing."""
     times = SpineRows(plan.spine.select(plan.time).collect(), plan.time, plan.owner)
     height, span = times.rows.height, times.span()
-    readings = tuple(_reading(join, span) for join in plan.all_joins)
+    readings = tuple(_reading(join, span) for join in plan.all_joins if join.table)
     result = height * row_width(plan.schema())
     on_disk = plan.is_large(height)
     largest = max((piece.height or 0 for join in plan.all_joins for piece in join.table), default=0)

@@ -9,6 +9,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from feature_platform.compute.transforms.enriched import enriched_schema
+from feature_platform.declarations.ahead import columns_of
 from feature_platform.declarations.enrichment import Enrichment
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.source import Transform
@@ -22,15 +23,16 @@ def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapp
         source_schema: the columns of the source's table.
     """
     outputs = columns_read(asset.transform, source_schema)
-    if not is_windowed(asset):
+    if not asset.aggregations:
         return outputs
     rows = [column for column in source_schema if all(column in read for read in outputs.values())]
     behind = {
-        feature: tuple(dict.fromkeys([*(read for name in aggregation.reads for read in outputs.get(name, ())), *rows]))
+        column: tuple(dict.fromkeys([*(read for name in aggregation.reads for read in outputs.get(name, ())), *rows]))
         for aggregation in asset.aggregations
         for feature in aggregation.features
+        for column in columns_of(aggregation, feature)
     }
-    for name, expression in asset.windows.derived.items():
+    for name, expression in asset.windows.derived.items() if is_windowed(asset) else ():
         behind[name] = tuple(dict.fromkeys(read for root in expression.meta.root_names() for read in behind[root]))
     return {**{key: outputs[key] for key in asset.join_keys if key in outputs}, **behind}
 

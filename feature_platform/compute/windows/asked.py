@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.plans.several import as_several
+from feature_platform.compute.windows.bounds import ahead_of
 from feature_platform.compute.windows.timeline import Timeline
 from feature_platform.declarations.row_wise import is_row_wise
 from feature_platform.ground.errors import InvalidDeclaration, TransformFailed
@@ -53,7 +54,7 @@ class AskedWindows:
 
     Attributes:
         reads: the columns of events that are read, each once.
-        reach: how far before its moment an event may lie, in microseconds.
+        reach: how far before its moment an event may lie, in microseconds; below 0 where all lie after it.
         derived: features that are made of the others, row by row.
     """
 
@@ -75,6 +76,11 @@ class AskedWindows:
     def names(self) -> list[str]:
         """Return the names of all features, in the order declared."""
         return [*(feature.name for feature in self.features), *self.derived]
+
+    @cached_property
+    def ahead_us(self) -> int:
+        """Return how far after its moment an event may lie, in microseconds: 0 where windows look back."""
+        return ahead_of(self.windows)
 
     @cached_property
     def groups(self) -> tuple[tuple[AskedFeature, ...], ...]:

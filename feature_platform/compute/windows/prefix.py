@@ -12,7 +12,7 @@ from feature_platform.compute.plans.nodes import consists_of, plain_inputs
 from feature_platform.compute.plans.several import as_several
 from feature_platform.compute.windows.non_nulls import counts_before, non_null_values
 from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole
-from feature_platform.parts.aggregations import Aggregation, Any, Count, First, Last, Rate, Recency
+from feature_platform.parts.aggregations import Aggregation, Any, Count, First, Last, Rate, Recency, TimeTo
 
 
 def totals_over(aggregation: Aggregation, line: Timeline) -> RangeFunction | None:
@@ -24,8 +24,8 @@ def totals_over(aggregation: Aggregation, line: Timeline) -> RangeFunction | Non
         return _share(line, aggregation.condition)
     if isinstance(aggregation, Any) and kind is Any and consists_of(aggregation.condition, plain_inputs):
         return _at_least_once(line, aggregation.condition)
-    if kind in (First, Last, Recency):
-        return _end_of_range(line, str(aggregation.column), first=kind is First)
+    if kind in (First, Last, Recency, TimeTo):
+        return _end_of_range(line, str(aggregation.column), first=kind in (First, TimeTo))
     return None
 
 

@@ -22,11 +22,11 @@ from feature_platform.compute.windows.asked import (
     mask_events,
     require_conditions,
 )
-from feature_platform.compute.windows.bounds import bounds_of
+from feature_platform.compute.windows.bounds import bounds_of, known_by
 from feature_platform.compute.windows.ends_of_ranges import ends_over
 from feature_platform.compute.windows.extremes import extremes_over
 from feature_platform.compute.windows.frequencies import frequencies_over
-from feature_platform.compute.windows.known_ranges import KnownRanges
+from feature_platform.compute.windows.known_ranges import KnownOrder, KnownRanges
 from feature_platform.compute.windows.largest import largest_over
 from feature_platform.compute.windows.list_values import replace_at
 from feature_platform.compute.windows.moments import FEW, Moments
@@ -40,7 +40,7 @@ from feature_platform.ground.clock import moment_of, rfc3339
 from feature_platform.ground.errors import SumTooLarge
 from feature_platform.ground.working_columns import HAS_EVENTS, RANGE
 from feature_platform.parts.aggregations import Aggregation
-from feature_platform.parts.aggregations.windows import Window
+from feature_platform.parts.aggregations.windows import Ahead, Window
 
 _THREADS = 2  # aggregations computed at once: numpy uses one core for each, and each holds arrays of its own
 
@@ -91,6 +91,8 @@ class WindowQuery:
 def window_values(query: WindowQuery, asked: AskedWindows) -> pl.DataFrame:
     """Return for each key and instant `t` the features over the events of its windows, known by `t`.
 
+    Those of a window that looks ahead may become known up to its end, and so much later as it allows.
+
     A window without events has the `empty` value of each aggregation.
 
     Raises:
@@ -108,11 +110,12 @@ def window_values(query: WindowQuery, asked: AskedWindows) -> pl.DataFrame:
 
 def _in_order(query: WindowQuery, asked: AskedWindows) -> pl.DataFrame:
     query, times = replace(query, line=add_ticks(query.line, asked)), query.times
-    line, known = query.line, KnownRanges(query.line, query.codes, times)
-    ranges = _ranges_of(query, asked.windows)
-    columns = _quick_features(line, asked, {window: known.certain(*ends) for window, ends in ranges.items()}, query)
+    line, ranges = query.line, _ranges_of(query, asked.windows)
+    known = _known_ranges(query, asked.windows)
+    certain = {window: known[window].certain(*ends) for window, ends in ranges.items()}
+    columns = _quick_features(line, asked, certain, query)
     for window, ends in ranges.items():
-        recomputed = _recompute_uncertain(query, ends, known, window, asked)
+        recomputed = _recompute_uncertain(query, ends, known[window], window, asked)
         columns |= {feature: replace_at(columns[feature], *part) for feature, part in recomputed.items()}
     slow: dict[tuple[Window, bytes], list[AskedFeature]] = {}
     for each in asked.features:
@@ -125,22 +128,40 @@ def _in_order(query: WindowQuery, asked: AskedWindows) -> pl.DataFrame:
 
 
 def _ranges_of(query: WindowQuery, windows: Sequence[Window]) -> dict[Window, Ranges]:
-    """Return the rows of the events of each window; many windows end at the moments."""
+    """Return the rows of the events of each window; many windows end at the moments, or begin together after them."""
     line, codes, times = query.line, query.codes, query.times
-    at_moments = line.first_at(codes, times)
+    shared: dict[int | None, Whole] = {}
     ranges: dict[Window, Ranges] = {}
     for window in windows:
         start, end = bounds_of(window, times)
-        high = at_moments if end is times else line.first_at(codes, end)
-        ranges[window] = line.first_at(codes, start), high
+        if end is times and None not in shared:
+            shared[None] = line.first_at(codes, times)
+        if isinstance(window, Ahead) and window.start not in shared:
+            shared[window.start] = line.first_at(codes, start)
+        low = shared[window.start] if isinstance(window, Ahead) else line.first_at(codes, start)
+        ranges[window] = low, shared[None] if end is times else line.first_at(codes, end)
     return ranges
 
 
+def _known_ranges(query: WindowQuery, windows: Sequence[Window]) -> dict[Window, KnownRanges]:
+    """Return which events were known in time for each window; windows that look back share that."""
+    order = None if query.line.known is None else KnownOrder(query.line, query.line.known)
+    by_time = {window.known_within if isinstance(window, Ahead) else 0: window for window in windows}
+    known = {
+        within: KnownRanges(order, query.codes, known_by(window, query.times)) for within, window in by_time.items()
+    }
+    return {window: known[window.known_within if isinstance(window, Ahead) else 0] for window in windows}
+
+
 def _since(times: Whole, values: pl.Series, feature: AskedFeature) -> pl.Series:
-    """Return how long before their moments times lie, in seconds, where that is the feature; else the values."""
+    """Return how far from their moments times lie, in seconds, where that is the feature; else the values.
+
+    It is how long before them, or how long after them where the window looks ahead.
+    """
     if not feature.aggregation.of_times:
         return values
-    return (pl.Series(times) - values.cast(pl.Int64)).cast(pl.Float64) / 1_000_000
+    apart = pl.Series(times) - values.cast(pl.Int64)
+    return (-apart if isinstance(feature.window, Ahead) else apart).cast(pl.Float64) / 1_000_000
 
 
 def _quick_features(
@@ -216,7 +237,7 @@ def _gather(query: WindowQuery, features: Sequence[AskedFeature], ends: Ranges) 
     read = [each.aggregation if first.aggregation.of_times else each.declared for each in features]
     over = [aggregation.over(line.events.schema) for aggregation in read]
     aggregated = [expression.alias(each.name) for expression, each in zip(over, features, strict=True)]
-    gathered = gather_windows(line, *ends, times, aggregated)
+    gathered = gather_windows(line, *ends, known_by(first.window, times), aggregated)
     empty = {each.name: pl.lit(each.aggregation.empty, dtype=gathered.schema[each.name]) for each in features}
     values = (
         pl.select(pl.int_range(len(times), dtype=pl.Int64).alias(RANGE))
@@ -238,7 +259,8 @@ def _recompute_uncertain(
     parts: dict[str, list[pl.Series]] = {}
     for chunk in chunks((high - low)[chosen]) if len(chosen) else ():
         places = chosen[chunk]
-        laid, laid_ends = lay_end_to_end(query.line, low[places], high[places], query.times[places])
+        until = known_by(window, query.times[places])
+        laid, laid_ends = lay_end_to_end(query.line, low[places], high[places], until)
         for feature, values in _quick_features(laid, asked, {window: laid_ends}, query.at_places(places)).items():
             parts.setdefault(feature, []).append(values)
     return {feature: (chosen, pl.concat(values)) for feature, values in parts.items()}

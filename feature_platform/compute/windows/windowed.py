@@ -38,10 +38,11 @@ def window_features(
     known_until: str | None = None,
     owner: str = "window_features",
 ) -> pl.LazyFrame:
-    """Return each spine row with every aggregation over the windows that end at its own time `t`.
+    """Return each spine row with every aggregation over its windows at its own time `t`.
 
     A window holds the events of its key with `t - window <= event_time < t`, and with `known_at <= t` where
-    that is given. A key without events has the empty value of each aggregation (0 for counts and sums); a
+    that is given; aggregations that look ahead have windows after it, see `Ahead`. A key without events has the
+    empty value of each aggregation (0 for counts and sums); a
     null key or time has no value at all. The work is done by the call.
 
     Args:
@@ -83,7 +84,7 @@ def window_features(
         known_until=known_until,
         inputs=wanted.reads,
         owner=f"{owner}: the events",
-        between=_reach(asked[TICKS], wanted.reach),
+        between=_reach(asked[TICKS], wanted),
         asked=rows,
     )
     codes = np.where(asked["whole"].to_numpy(), line.codes_of(rows, types), NO_KEY)
@@ -168,10 +169,10 @@ def published_windows(
     )
 
 
-def _reach(times: pl.Series, length: int) -> tuple[int, int]:
-    """Return the half-open interval of all events that windows of a length at these times may hold."""
+def _reach(times: pl.Series, asked: AskedWindows) -> tuple[int, int]:
+    """Return the half-open interval of all events that windows at these times may hold."""
     first, last = times.min(), times.max()
-    return (first - length, last) if isinstance(first, int) and isinstance(last, int) else (0, 0)
+    return (first - asked.reach, last + asked.ahead_us) if isinstance(first, int) and isinstance(last, int) else (0, 0)
 
 
 def _one_row_per_instant(grid: Whole) -> tuple[Whole, Whole]:

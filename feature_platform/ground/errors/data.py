@@ -117,6 +117,24 @@ class PublishedRowsChanged(FeaturePlatformError):
         )
 
 
+class NoFinalLabel(FeaturePlatformError):
+    """A training set of which no row has a label that cannot change any more."""
+
+    def __init__(self, training_set: str, tables: Iterable[tuple[str, str | None]], needed: str | None) -> None:
+        reach = join_names(
+            f"`{table}` covers {'nothing yet' if last is None else f'up to {last}'}" for table, last in tables
+        )
+        need = (
+            f"the first label needs {needed}"
+            if needed is not None
+            else "and no row has a key, a time and labels that lie in what is covered"
+        )
+        super().__init__(
+            f"No row of `{training_set}` has a final label: {reach}, {need}. Materialize more of it, ask for earlier "
+            'moments or shorter windows, or give immature="keep" to have the rows without labels.'
+        )
+
+
 class SumTooLarge(FeaturePlatformError):
     """A sum of whole numbers that does not fit 64 bits."""
 

@@ -21,6 +21,7 @@ from feature_platform.parts.aggregations.recency import Recency
 from feature_platform.parts.aggregations.skew import Skew
 from feature_platform.parts.aggregations.std import Std
 from feature_platform.parts.aggregations.sum import Sum
+from feature_platform.parts.aggregations.time_to import TimeTo
 from feature_platform.parts.aggregations.top_k import TopK
 from feature_platform.parts.aggregations.var import Var
 
@@ -48,6 +49,7 @@ __all__ = [
     "Skew",
     "Std",
     "Sum",
+    "TimeTo",
     "TopK",
     "Var",
 ]

@@ -7,14 +7,14 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self, Unpack
+from typing import ClassVar, Literal, Self, Unpack
 
 import polars as pl
 
 from feature_platform.ground.calendars import require_time_zone
 from feature_platform.ground.errors import InvalidDeclaration, WrongColumnType
 from feature_platform.parts.aggregations.options import OTHER, WindowOptions, kept_options, require_text
-from feature_platform.parts.aggregations.windows import ToDate, UnitBefore, Window, read_window
+from feature_platform.parts.aggregations.windows import Ahead, Span, ToDate, UnitBefore, Window, read_window
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Aggregation(ABC):
     needs: ClassVar[str] = "any column"
     of_rows: ClassVar[bool] = False  # whether it can do without a column
     known_as: ClassVar[str | None] = None  # the text in code versions instead of that of `over`
-    of_times: ClassVar[bool] = False  # whether it aggregates event times, and is how long before `t` the result lies
+    of_times: ClassVar[bool] = False  # whether it aggregates event times, and is how far from `t` the result lies
+    direction: ClassVar[Literal["both", "back", "ahead"]] = "both"  # where its windows may lie, seen from `t`
 
     column: str | None
     windows: tuple[str, ...]
@@ -74,6 +75,7 @@ class Aggregation(ABC):
     by: str | None = None
     categories: tuple[str, ...] = ()
     tz: str | None = None
+    ahead: tuple[int, int] | None = None  # in a label: how long after `t` windows begin, and how late events may be
 
     def __init__(
         self,
@@ -122,8 +124,8 @@ class Aggregation(ABC):
     def __hash__(self) -> int:
         return hash(repr(self))
 
-    def _identity(self) -> tuple[str, bytes]:
-        return repr(self), b"" if self.where is None else self.where.meta.serialize()
+    def _identity(self) -> tuple[object, ...]:
+        return repr(self), self.ahead, b"" if self.where is None else self.where.meta.serialize()
 
     def arguments(self) -> tuple[object, ...]:
         """Return what tells two aggregations of one kind apart, windows aside; part of the code version."""
@@ -136,7 +138,47 @@ class Aggregation(ABC):
         >>> Sum("price", windows=["1h"]).window("1h")
         Span(length=3600000000, lag=0)
         """
-        return read_window(window, f"A window of {type(self).__name__}({self.column!r})", self.lag, self.tz)
+        shape = read_window(window, f"A window of {type(self).__name__}({self.column!r})", self.lag, self.tz)
+        if self.ahead is None or not isinstance(shape, Span):
+            return shape
+        start, lateness = self.ahead
+        return Ahead(start, shape.length, lateness)
+
+    def look_ahead(self, *, start: int, lateness: int, owner: str = "A label") -> Self:
+        """Return the same aggregation over the windows `[t + start, t + start + length)`, as a label has them.
+
+        Its features are named `<column>_<aggregation>_next_<window>`.
+
+        Args:
+            start, lateness: in microseconds; see `windows.Ahead`.
+            owner: whose windows these are, as errors name it.
+
+        Raises:
+            InvalidDeclaration: it can only look back, or a window has no fixed length, or a lag.
+
+        >>> from feature_platform.parts.aggregations import Sum
+        >>> Sum("price", windows=["28d"]).look_ahead(start=0, lateness=0).features
+        ('price_sum_next_28d',)
+        """
+        if self.direction == "back":
+            raise InvalidDeclaration(
+                f"{owner}, {self!r},", "looks back from its moment", "How long it takes is fp.TimeTo(windows=[...])."
+            )
+        if self.lag:
+            raise InvalidDeclaration(
+                f"{owner}, {self!r},", f"has lag={self.lag!r}", "Labels begin `start` after their moment: give start."
+            )
+        for window in self.windows:
+            shape = self.window(window)
+            if not isinstance(shape, Span) or not shape.length:
+                raise InvalidDeclaration(
+                    f"{owner}, {self!r},",
+                    f"has the window {window!r}, and a label is final when its window has ended",
+                    "Use fixed lengths, e.g. `28d`: the calendar and all time are for features.",
+                )
+        other = copy.copy(self)
+        other.ahead = start, lateness
+        return other
 
     @property
     def reach(self) -> int:
@@ -154,10 +196,10 @@ class Aggregation(ABC):
 
     def windowed_features(self) -> list[WindowedFeature]:
         """Return its features, each with its window: of each category all windows."""
-        ending = f"_lag_{self.lag}" if self.lag else ""
+        ending, beginning = f"_lag_{self.lag}" if self.lag else "", "next_" if self.ahead else ""
         return [
             WindowedFeature(
-                self.feature(f"{'' if category is None else f'{category}_'}{window}{ending}"),
+                self.feature(f"{'' if category is None else f'{category}_'}{beginning}{window}{ending}"),
                 self.window(window),
                 category,
             )

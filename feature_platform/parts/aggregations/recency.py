@@ -18,6 +18,7 @@ class Recency(RowAggregation):
 
     label = "recency"
     of_times = True
+    direction = "back"
 
     def over(self, schema: pl.Schema) -> pl.Expr:
         return pl.col(str(self.column)).drop_nulls().last()

@@ -68,7 +68,36 @@ class UnitBefore:
         return 2 * _longest(self.unit)
 
 
-Window = Span | Lifetime | ToDate | UnitBefore
+@dataclass(frozen=True)
+class Ahead:
+    """`[t + start, t + start + length)`: a fixed length of time after the moment, of events known within `lateness`.
+
+    Attributes:
+        start, length: in microseconds.
+        lateness: how long after its end an event may become known and still be in it, in microseconds.
+    """
+
+    start: int
+    length: int
+    lateness: int = 0
+
+    @property
+    def reach(self) -> int:
+        """Return how far before its moment an event may lie, in microseconds: none does, and `start` comes first."""
+        return -self.start
+
+    @property
+    def end(self) -> int:
+        """Return how long after its moment it ends, in microseconds."""
+        return self.start + self.length
+
+    @property
+    def known_within(self) -> int:
+        """Return how long after its moment its events may become known at most, in microseconds."""
+        return self.end + self.lateness
+
+
+Window = Span | Lifetime | ToDate | UnitBefore | Ahead
 
 
 @lru_cache(maxsize=4096)

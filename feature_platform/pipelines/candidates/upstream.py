@@ -36,14 +36,20 @@ def reach_us(asset: Derived) -> int:
 class Upstream:
     """The source of a view or label at one version, as the asset reads it: with the columns that enrich its events.
 
+    Args:
+        pinned: versions of tables by name; the newest of all others.
+
     Attributes:
         versions: of the source and of the tables that enrich its events, by name.
     """
 
-    def __init__(self, asset: Derived, store: OfflineStore, grid: Partitions) -> None:
+    def __init__(
+        self, asset: Derived, store: OfflineStore, grid: Partitions, pinned: Mapping[str, int] | None = None
+    ) -> None:
         enriching = (each.asset for each in asset.enrichments) if isinstance(asset, FeatureView) else ()
         self.asset, self.grid = asset, grid
-        self.versions = {name: store.latest_version(name) for name in dict.fromkeys((asset.source.asset, *enriching))}
+        names, given = dict.fromkeys((asset.source.asset, *enriching)), pinned or {}
+        self.versions = {name: given[name] if name in given else store.latest_version(name) for name in names}
         self._store, self._version = store, self.versions[asset.source.asset]
         self._rows_held = 0
 

@@ -83,7 +83,7 @@ def test_a_range_of_known_events_is_what_was_known_or_is_uncertain(rows, asked, 
     line = line_of(rows, known_at="known")
     spine = pl.DataFrame(asked, schema={"key": pl.Int64, "t": pl.Int64}, orient="row")
     codes, times = line.codes_of(spine, {"key": pl.Int64()}), spine["t"].to_numpy()
-    seen, low = KnownRanges(line, codes, times), line.first_at(codes, times - length)
+    seen, low = KnownRanges.of(line, codes, times), line.first_at(codes, times - length)
     high = line.first_at(codes, times)
     start, stop = seen.certain(low, high)
     for place, (key, time) in enumerate(asked):
@@ -101,7 +101,7 @@ def test_events_known_in_the_order_they_happened_are_never_uncertain():
     rows = [(key, time, time + 3) for key in (1, 2) for time in range(50)]
     line = line_of(rows, known_at="known")
     codes, times = np.repeat([0, 1], 60), np.tile(np.arange(60), 2)
-    seen, low = KnownRanges(line, codes, times), line.first_at(codes, times - 10)
+    seen, low = KnownRanges.of(line, codes, times), line.first_at(codes, times - 10)
     high = line.first_at(codes, times)
     start, stop = seen.certain(low, high)
     assert not len(seen.uncertain(low, high))
