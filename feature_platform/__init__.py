@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from feature_platform.upkeep.orphans import drop_orphans, find_orphans
     from feature_platform.upkeep.pinning import release, roll_back
     from feature_platform.verification.version_diff import diff_versions
+    from feature_platform.verification.why import why
 
 __all__ = [
     "Any",
@@ -181,6 +182,7 @@ __all__ = [
     "suite_of",
     "take_in",
     "testing",
+    "why",
 ]
 
 
@@ -232,6 +234,7 @@ _HOMES = {
     "stale_assets": "pipelines.plan",
     "suite_of": "quality.suites",
     "take_in": "monitoring.watching",
+    "why": "verification.why",
 }
 _ROOMS = {
     "access": "access",

@@ -51,6 +51,7 @@ PUBLIC = """
     find_orphans flush historical_features imputation_statistics incomplete_tables label loaded_settings maintain_all
     materialize migrate monitor_asset on_demand online online_features plan_migration point_in_time_join project_of
     publish push ratio release roll_back sources stale_assets suite_of take_in testing
+    why
 """
 
 

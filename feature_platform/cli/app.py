@@ -26,6 +26,7 @@ from feature_platform.cli import (
     sources,
     stream,
     training_sets,
+    why,
 )
 from feature_platform.cli.shared import ProjectName, load_project, machine_files, one_line_errors, open_store
 from feature_platform.declarations.project import Project
@@ -52,6 +53,7 @@ app.command()(pinning.release)
 app.command()(confirm.confirm)
 app.command()(contract.contract)
 app.command(name="lineage")(lineage.send_lineage)
+app.command()(why.why)
 app.command(name="take-over")(holders.take_over)
 app.command()(doctor.doctor)
 app.command()(migrate.migrate)

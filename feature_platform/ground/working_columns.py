@@ -76,6 +76,8 @@ GROUP = "fp_group"  # the group that an imputation learns from
 IN_BEFORE = "fp_in_before"  # whether the earlier of two versions has a row
 IN_AFTER = "fp_in_after"  # whether the later one has it
 AFTER = "fp_after_"  # and a column: its value in the later version
+SEEN = "fp_seen_row_"  # and a number: whether an event sees a row of the table that enriches it as the so-manieth
+SEEN_CLOCK = "fp_seen_clock_"  # and the same number and a column: a clock of that row
 OCCURRENCE = "fp_occurrence"  # how many equal rows come before a row
 HASH = "fp_hash"  # of a key that may be drawn
 

@@ -4,6 +4,8 @@ Opening a table costs as much as looking through its commits: whoever asks sever
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from feature_platform.ground.clock import GRAINS, Grain
@@ -11,6 +13,7 @@ from feature_platform.offline.commits import PREFIX, grain_of
 from feature_platform.offline.history import (
     PartitionState,
     check_version,
+    commit_time_of,
     differing_partitions,
     read_log,
     replacements_of,
@@ -18,6 +21,14 @@ from feature_platform.offline.history import (
 )
 from feature_platform.offline.names import Location
 from feature_platform.offline.pins import Pin, pin_in
+
+
+@dataclass(frozen=True)
+class CommitOrigin:
+    """When a commit was made (UTC), and by which run; None for a foreign write."""
+
+    at: datetime
+    run_id: str | None
 
 
 class Contents:
@@ -51,6 +62,11 @@ class Contents:
         if at not in self._states:
             self._states[at] = states_at(self._location, self._log, at)
         return self._states[at]
+
+    def origin_of(self, version: int) -> CommitOrigin | None:
+        """Return when and by whom a version was committed; None where the log does not tell any more."""
+        entry = next((each for each in self._log.entries if each["version"] == version), None)
+        return None if entry is None else CommitOrigin(commit_time_of(entry), entry.get(f"{PREFIX}run_id"))
 
     def changed_since(self, version: int) -> set[str]:
         """Return the partitions whose content differs from that at a version, or may differ.

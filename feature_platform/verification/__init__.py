@@ -1,1 +1,1 @@
-"""Verification: whether what is served is what is stored and what training would see, and how versions differ."""
+"""Verification: whether what is served is what is stored, how versions differ, and why a value is what it is."""
