@@ -33,10 +33,10 @@ def test_the_demo_computes_everything_once_and_nothing_twice(tmp_path: Path) -> 
     first, second = demo(tmp_path), demo(tmp_path)
 
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "Computed 15 assets, published 9 online." in first.stdout
+    assert "Computed 19 assets, published 10 online." in first.stdout
     for done in (first, second):
         assert " values of delay_v1 compared for real keys, all equal" in said(done)
-        assert "88 values over HTTP, the same as offline; Feast's endpoint says the same." in said(done)
+        assert "100 values over HTTP, the same as offline; Feast's endpoint says the same." in said(done)
         assert said(done).count("p99") == 2
         assert "New [critical]: unit of distance in sources/flights" in done.stdout
         assert "drift of distance" in done.stdout

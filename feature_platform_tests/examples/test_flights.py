@@ -1,6 +1,6 @@
 """The reference project: its clocks are right, and no feature knows what came after its moment."""
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -159,9 +159,14 @@ def built(folder: Path, flown: pl.DataFrame, weather: pl.DataFrame) -> BuiltTrai
 
 
 @pytest.fixture(scope="module")
-def true_and_altered(tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataFrame, pl.DataFrame]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two months are, as they were and as they would be had all gone otherwise."""
+    return tmp_path_factory.mktemp("leak")
+
+
+@pytest.fixture(scope="module")
+def true_and_altered(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The training rows of two months as they were, and as they would be had all gone otherwise after `T`."""
-    folder = tmp_path_factory.mktemp("leak")
     flown, weather = wintry("flights.csv.zip"), wintry("weather.csv")
     true = built(folder / "true", flown, weather).rows.collect()
     return true, built(folder / "altered", altered_flights(flown), altered_weather(weather)).rows.collect()
@@ -215,3 +220,23 @@ def test_the_label_is_known_at_arrival_only(
     expected = landed.select(arrived_late=pl.col("arr_delay") > 15)
     assert_frame_equal(landed.select("arrived_late"), expected)
     assert rows.filter(pl.col("arrived_at") >= SPAN[1])["arrived_late"].is_not_null().sum() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("true_and_altered")
+def test_the_next_week_of_an_airline_begins_tomorrow_and_is_known_once_late_arrivals_are_in(folder: Path) -> None:
+    store = fp.OfflineStore(folder / "true" / "store")
+    training = fp.build_training_set(project.outlook_training, store, stale="ignore")
+    rows = training.rows.collect()
+    landed = store.read("sources/flights").select("carrier", "arrived_at", "arr_delay").collect()
+
+    assert rows["event_timestamp"].dt.convert_time_zone("America/New_York").dt.weekday().unique().to_list() == [1]
+    assert rows["event_timestamp"].max() == datetime(2013, 2, 18, 5, tzinfo=timezone.utc)  # ten days before March
+    for row in rows.iter_rows(named=True):
+        start = row["event_timestamp"] + timedelta(days=1)
+        week = landed.filter(pl.col("arrived_at").is_between(start, start + timedelta(days=7), closed="left"))
+        delays = week.filter(carrier=row["carrier"])["arr_delay"]
+        assert row["arr_delay_mean_next_7d"] == pytest.approx(delays.mean(), abs=1e-9)
+        assert row["six_hours_late_any_next_7d"] == bool((delays > 360).any())
+        assert row["label_known_at"] == start + timedelta(days=9)
+    assert training.manifest["rows_not_final"] == 16

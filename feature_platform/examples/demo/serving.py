@@ -25,6 +25,7 @@ from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.declarations.windowing import ViewKind
+from feature_platform.examples.flights.project import delay_features
 from feature_platform.ground.clock import UTC, rfc3339, shift_moment
 from feature_platform.offline import OfflineStore
 from feature_platform.settings import loaded_settings
@@ -68,7 +69,7 @@ class _Server:
 
 def show_serving(console: Console, project: Project, store: OfflineStore, log: Path) -> bool:
     """Start the server at the moment where the project ends, ask it, show its answers; return whether all was well."""
-    (service, *_), now = project.services, project.partitions.end or datetime.now(timezone.utc)
+    service, now = delay_features, project.partitions.end or datetime.now(timezone.utc)
     asked = _next_flights(store, now)
     command = [sys.executable, "-m", "feature_platform.cli", "serve", "--port", "0", "--now", rfc3339(now), "--frozen"]
     try:
@@ -178,9 +179,10 @@ def _time_requests(
 
 
 def _stored_features(service: FeatureService) -> list[tuple[FeatureView, str]]:
-    """Return the selected features that need no computing."""
+    """Return the selected features that need no computing, and that a request can name: aliases belong to services."""
     selections = [each for each in service.selections if isinstance(each, FeatureSelection)]
-    return [(each.view, name) for each in selections if each.view.kind is not ViewKind.EXACT for name in each.features]
+    named = [each for each in selections if each.view.kind is not ViewKind.EXACT and each.view.aliased is None]
+    return [(each.view, name) for each in named for name in each.features]
 
 
 def _time_request(server: _Server, connection: HTTPConnection, body: object) -> float:

@@ -1,6 +1,7 @@
 """The summary of the demonstration: the catalogue, failed checks, a peek at the training set."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from feature_platform.compute.serving.comparison import difference_count
 from feature_platform.declarations.project import Project
-from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.examples.flights.project import delay_training, outlook_training
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
@@ -20,14 +21,43 @@ from feature_platform.pipelines.plan import StaleAsset
 from feature_platform.serving.catalogue import CatalogueEntry, catalogue_of
 
 _COLORS = {"critical": "red", "warning": "yellow", "info": "cyan"}
-_PEEK = {
-    "event_timestamp": "at (UTC)",
-    "carrier": "carrier",
-    "origin": "origin",
-    "dep_delay_mean_7d": "carrier 7d",
-    "last_arr_delay": "plane last",
-    "dep_delay_mean_1h": "origin 1h",
-    "arrived_late": "late?",
+
+
+@dataclass(frozen=True)
+class _Peek:
+    """Some rows of a training set: what they are, which ones, and a short name for each column."""
+
+    title: str
+    rows: pl.Expr
+    columns: Mapping[str, str]
+
+
+_PEEKS = {
+    delay_training.asset: _Peek(
+        "A peek at a training set: what was known at that minute, and how it turned out",
+        pl.col("precip") > 0.1,
+        {
+            "event_timestamp": "at (UTC)",
+            "carrier": "carrier",
+            "origin": "origin",
+            "dep_delay_mean_7d": "carrier 7d",
+            "last_arr_delay": "plane last",
+            "dep_delay_mean_1h": "origin 1h",
+            "arrived_late": "late?",
+        },
+    ),
+    outlook_training.asset: _Peek(
+        "Another: the week after tomorrow, who learns from it, and from when on it is known",
+        (pl.col("carrier") == "UA") & (pl.col("event_timestamp").dt.month() >= 8),
+        {
+            "event_timestamp": "at (UTC)",
+            "carrier": "carrier",
+            "dep_delay_mean_7d": "last 7d",
+            "arr_delay_mean_next_7d": "next 7d",
+            "label_known_at": "known at",
+            "training_part": "part",
+        },
+    ),
 }
 
 
@@ -43,9 +73,9 @@ def show_summary(
     console.print(_assets_table(catalogue_of(project, store, online), runs, {each.asset for each in stale}))
     for line in _failed_checks(runs):
         console.print(f"  {line}")
-    for asset in project.assets:
-        if isinstance(asset, TrainingSet) and store.exists(asset.asset):
-            _show_sample(console, store, asset)
+    for table, peek in _PEEKS.items():
+        if store.exists(table):
+            _show_rows(console, store.read(table), peek)
     for line in _consistency(project, store):
         console.print(line)
 
@@ -126,14 +156,11 @@ def _failed_checks(runs: dict[str, dict[str, object]]) -> Iterator[str]:
                 yield f"[{_COLORS[each['severity']]}]{each['severity']}[/] {asset}: {each['found']}"
 
 
-def _show_sample(console: Console, store: OfflineStore, asset: TrainingSet) -> None:
-    rows = store.read(asset.asset)
-    shown = [name for name in _PEEK if name in rows.collect_schema()]
-    sample = rows.filter(pl.col("precip") > 0.1).select(shown).head(5).collect()
-    title = "A peek at the training set: what was known at that minute, and how it turned out"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=0)
-    for name in shown:
-        table.add_column(_PEEK[name], justify="left" if sample[name].dtype == pl.String else "right", no_wrap=True)
+def _show_rows(console: Console, rows: pl.LazyFrame, peek: _Peek) -> None:
+    sample = rows.filter(peek.rows).select(list(peek.columns)).head(5).collect()
+    table = Table(title=peek.title, box=SIMPLE_HEAD, padding=0)
+    for name, title in peek.columns.items():
+        table.add_column(title, justify="left" if sample[name].dtype == pl.String else "right", no_wrap=True)
     for row in sample.iter_rows():
         table.add_row(*(_cell(value) for value in row))
     console.print(table)

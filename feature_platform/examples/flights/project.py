@@ -11,6 +11,7 @@ carrier = fp.Entity("carrier", join_keys=["carrier"], description="An airline, b
 plane = fp.Entity("plane", join_keys=["tailnum"], description="An aircraft, by its tail number.")
 origin = fp.Entity("origin", join_keys=["origin"], description="One of the three airports of New York.")
 route = fp.Entity("route", join_keys=["origin", "dest"], description="A pair of airports.")
+airport = fp.Entity("airport", join_keys=["faa"], description="An airport, by its three-letter code.")
 flight = fp.Entity("flight", join_keys=["flight_id"], description="One scheduled flight.")
 
 CARRIERS = ["9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX", "WN", "YV"]
@@ -133,6 +134,14 @@ planes = fp.Source(
     ],
     owner="team:fleet",
     description="The register of aircraft: facts without a date.",
+)
+
+airports = fp.Source(
+    "airports",
+    fp.sources.Csv(data_file("airports.csv"), null_values=["NA"]),
+    expectations=[fp.Expect("expect_column_values_to_be_unique", column="faa")],
+    owner="team:network",
+    description="The register of airports: facts without a date.",
 )
 
 departures = fp.Source(
@@ -278,6 +287,12 @@ def aircraft(planes: pl.LazyFrame) -> pl.LazyFrame:
     return planes.select("tailnum", "seats", "engines", "manufacturer", built="year")
 
 
+@fp.feature_view(entity=airport, source=airports, owner="team:network")
+def airport_place(airports: pl.LazyFrame) -> pl.LazyFrame:
+    """Give the height of an airport in feet, and the hours of its clock from UTC in winter."""
+    return airports.select("faa", altitude="alt", utc_offset="tz")
+
+
 @fp.on_demand(
     inputs=[plane_last_flight, fp.Request({"scheduled_departure": pl.Datetime("us", "UTC")})], owner="team:fleet"
 )
@@ -286,7 +301,7 @@ def turnaround(row: fp.Row) -> dict[str, pl.Expr]:
     return {"turnaround_minutes": (row["scheduled_departure"] - row["plane_last_flight.event_time"]).dt.total_minutes()}
 
 
-# ---------------------------------------------------------------- label, service, training set
+# ---------------------------------------------------------------- labels, services, training sets
 
 
 @fp.label(entity=flight, source=flights, known_at="arrived_at", monitor=fp.Monitor("90d"), owner="team:punctuality")
@@ -307,6 +322,8 @@ delay_features = fp.FeatureService(
         origin_congestion["dep_delay_mean_1h", "dep_delay_mean_3h", "count_1h", "dep_very_late_rate_3h"],
         origin_weather["temp", "wind_speed", "precip", "visib"],
         aircraft["seats", "built"],
+        airport_place.alias("from", keys={"faa": "origin"})["altitude"],
+        airport_place.alias("to", keys={"faa": "dest"})["altitude", "utc_offset"],
     ],
     impute={
         "last_arr_delay": fp.Impute.constant(0),
@@ -326,4 +343,46 @@ delay_training = fp.TrainingSet(
     horizon="3d",
     owner="team:punctuality",
     description="Every scheduled departure of 2013: what was known at that minute, and how it turned out.",
+)
+
+
+@fp.label(
+    entity=carrier,
+    source=flights,
+    start="1d",
+    lateness="2d",
+    aggregations=[
+        fp.Mean("arr_delay", windows=["7d"]),
+        fp.Any(pl.col("arr_delay") > 360, name="six_hours_late", windows=["7d"]),
+    ],
+    owner="team:punctuality",
+)
+def next_week(flights: pl.LazyFrame) -> pl.LazyFrame:
+    """Measure how late an airline arrives in the week after tomorrow."""
+    return flights
+
+
+carriers_weekly = fp.Spine.every_key(
+    "carriers_weekly", source=flights, entity=carrier, every="7d", active="28d", tz=NEW_YORK, owner="team:punctuality"
+)
+
+outlook_features = fp.FeatureService(
+    "outlook_v1",
+    features=[
+        carrier_delays["dep_delay_mean_7d", "dep_delay_mean_30d", "count_7d"],
+        carrier_departures["windy_dep_delay_mean_30d"],
+    ],
+    owner="team:punctuality",
+    description="What a model of the coming week of an airline reads.",
+)
+
+outlook_training = fp.TrainingSet(
+    "outlook_training",
+    service=outlook_features,
+    spine=carriers_weekly,
+    label=next_week,
+    where=pl.col("count_7d") > 0,
+    split=fp.Split(validate_from="2013-09-02", test_from="2013-11-04"),
+    owner="team:punctuality",
+    description="Every airline at the beginning of each week of 2013: its last weeks, and how the next one turned out.",
 )
