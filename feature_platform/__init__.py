@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from feature_platform.compute.joins.point_in_time import point_in_time_join
     from feature_platform.declarations.project import project_of
     from feature_platform.ground import errors
+    from feature_platform.lineage.tree import lineage_tree
     from feature_platform.monitoring import alerting as alerts
     from feature_platform.monitoring.comparison import drift_report, drift_scores
     from feature_platform.monitoring.partitions import monitor_asset
@@ -161,6 +162,7 @@ __all__ = [
     "imputation_statistics",
     "incomplete_tables",
     "label",
+    "lineage_tree",
     "loaded_settings",
     "maintain_all",
     "materialize",
@@ -218,6 +220,7 @@ _HOMES = {
     "historical_features": "training.historical",
     "imputation_statistics": "training.fitted",
     "incomplete_tables": "pipelines.completeness",
+    "lineage_tree": "lineage.tree",
     "loaded_settings": "settings",
     "maintain_all": "pipelines.maintenance",
     "materialize": "pipelines.materialization",

@@ -48,7 +48,8 @@ PUBLIC = """
     Project Quantile Rate Recency Request Row Sample Secret Settings Skew Source Spine Split Spool Std Sum Target
     TimeTo TopK TrainingSet Var Weights access aggregations alert_channels alerts build_training_set definitions
     diff_versions drift_report drift_scores drop_orphans errors expectations_from_suite explain feature_view
-    find_orphans flush historical_features imputation_statistics incomplete_tables label loaded_settings maintain_all
+    find_orphans flush historical_features imputation_statistics incomplete_tables label lineage_tree loaded_settings
+    maintain_all
     materialize migrate monitor_asset on_demand online online_features plan_migration point_in_time_join project_of
     publish push ratio release roll_back sources stale_assets suite_of take_in testing
     why

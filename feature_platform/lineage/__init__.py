@@ -1,1 +1,1 @@
-"""Lineage: runs are told to other systems as OpenLineage events, made from their records and never inside a run."""
+"""Lineage: which columns are made from which, and runs told to other systems as OpenLineage events."""

@@ -73,3 +73,26 @@ def test_what_is_not_configured_or_not_taken_is_one_sentence(monkeypatch: pytest
 def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(configuration, "find_spec", lambda name: None)
     assert "the extra `lineage`" in call("--print").stderr
+
+
+def test_a_column_is_printed_as_a_tree_up_and_down() -> None:
+    assert call("views/spending.amount_sum_2d").stdout.splitlines() == [
+        "views/spending.amount_sum_2d  Sum('amount', windows=['2d'])",
+        "└─ sources/orders.amount",
+    ]
+    down = json.loads(call("orders.amount", "--down", "--json").stdout)
+    assert [each["column"] for each in down["branches"]] == ["views/spending.amount_sum_2d"]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["spending.amount"], "`views/spending` has no column `amount`. It has: as_of, customer, amount_sum_2d."),
+        (["spent.amount"], "has no one table or service `spent`"),
+        (["--down"], "--down or --json is given without a column"),
+        (["spending.amount_sum_2d", "--print"], "--since or --print is given with the column"),
+    ],
+)
+def test_what_is_no_column_is_one_sentence(words: list[str], error: str) -> None:
+    result = call(*words)
+    assert (result.exit_code, error in result.stderr, result.stderr.count("\n")) == (1, True, 1), result.stderr
