@@ -119,6 +119,7 @@ def _facts(asset: Asset) -> list[str]:
             asset.source.asset,
             _text(asset.transform),
             _windows(asset),
+            *([f"types {dict(asset.types)!r}"] if asset.types else []),
             *map(_text_of_enrichment, asset.enrichments),
         ]
     if isinstance(asset, Label):

@@ -15,6 +15,7 @@ from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.enrichment import Enrichment, require_enrichments
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.feature_types import feature_types
 from feature_platform.declarations.monitor import Monitor, validate_monitor
 from feature_platform.declarations.naming import (
     AS_OF,
@@ -61,6 +62,7 @@ class FeatureView:
     enrichments: tuple[Enrichment, ...] = ()
     aliased: "FeatureView | None" = None
     spine_keys: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, pl.DataType] = field(default_factory=dict)
 
     def alias(self, name: str, *, keys: Mapping[str, str]) -> "FeatureView":
         """Return the same features found by other columns of a spine or request, shown as `<name>__<feature>`.
@@ -260,6 +262,7 @@ def feature_view(
     ttl: str | None = None,
     expectations: Sequence[Expect] = (),
     monitor: Monitor | None = None,
+    types: Mapping[str, pl.DataType] | None = None,
     owner: str | None = None,
     name: str | None = None,
 ) -> Callable[[Transform], FeatureView]:
@@ -279,6 +282,8 @@ def feature_view(
         accuracy: `snapshot` serves the last published instant, `exact` ends the window at the moment of the request.
         ttl: how old a value may be when it is read; exactly `ttl` is still valid.
         monitor: what new partitions are compared with.
+        types: of features of a row view, e.g. `{"embedding": pl.Array(pl.Float32, 64)}`. What its function makes is
+            held to them: a list may stand for an array of its length. Tables hold lists, and whoever reads gets arrays.
         name: the name of the view. Defaults to the function's name.
 
     Raises:
@@ -312,6 +317,7 @@ def feature_view(
             owner=validate_owner(culprit, owner),
             description=(function.__doc__ or "").strip(),
             enrichments=enrichments,
+            types=feature_types(culprit, types, windowed=windowing is not None),
         )
 
     return declare

@@ -7,6 +7,7 @@ import polars as pl
 
 from feature_platform.compute.joins.pieces import Table
 from feature_platform.compute.keys.join_keys import require_columns
+from feature_platform.compute.transforms.declared_types import read_features
 from feature_platform.compute.transforms.enriched import enrich_events, hold_rows
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.table_names import TableKind, is_asset, table_names_of
@@ -43,7 +44,9 @@ def read_dimensions(
     for each in view.enrichments:
         columns.setdefault(each.asset, {}).update(dict.fromkeys(each.reads))
     pinned = versions or {}
+    views = {each.asset: each.dimension for each in view.enrichments if isinstance(each.dimension, FeatureView)}
     rows = {name: store.read(name, version=pinned.get(name)) for name in columns}
+    rows = {name: read_features(views[name], each) if name in views else each for name, each in rows.items()}
     for name, reads in columns.items():
         require_columns(rows[name].collect_schema(), reads, f"Feature view `{view.name}`: the table `{name}`")
     return {name: hold_rows(rows[name].select(list(reads))) for name, reads in columns.items()}
@@ -60,6 +63,8 @@ def pieces_of_view(view: FeatureView, store: OfflineStore, versions: Mapping[str
     """
     read = view.read_from
     pieces = store.pieces(read.asset, read.event_time, version=(versions or {}).get(read.asset))
+    if isinstance(read, FeatureView) and read.types:
+        pieces = tuple(replace(piece, rows=read_features(read, piece.rows)) for piece in pieces)
     if not view.enriches_when_read:
         return pieces
     dimensions = read_dimensions(view, store, versions)

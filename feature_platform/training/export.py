@@ -13,6 +13,7 @@ import polars as pl
 
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.split import PART_COLUMN, PARTS
+from feature_platform.ground.content import as_dtype
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName, WrongColumnType
 from feature_platform.parts.executors.base import write_atomically
 from feature_platform.pipelines.results import PublishResult
@@ -66,7 +67,7 @@ class ExportedRows:
     def numpy(self, part: str | None = None, *, columns: Sequence[str] | None = None) -> "dict[str, np.ndarray]":
         """Return the columns of a part as arrays of numbers, by name.
 
-        A column with nulls becomes floats, with NaN for them.
+        A column with nulls becomes floats, with NaN for them; a column of `pl.Array` has rows and places.
 
         Args:
             columns: which ones. Defaults to all but join keys, clocks and `training_part`.
@@ -79,14 +80,15 @@ class ExportedRows:
         return {column.name: _as_array(column) for column in chosen}
 
     def pandas(self, part: str | None = None, *, columns: Sequence[str] | None = None) -> "pd.DataFrame":
-        """Return the same as `numpy`, as a frame of pandas.
+        """Return the same as `numpy`, as a frame of pandas; of a column of `pl.Array` each value is an array.
 
         Raises:
             InvalidDeclaration, UnknownName, WrongColumnType: as `numpy`.
         """
         import pandas as pd
 
-        return pd.DataFrame(self.numpy(part, columns=columns))
+        arrays = self.numpy(part, columns=columns)
+        return pd.DataFrame({name: list(values) if values.ndim > 1 else values for name, values in arrays.items()})
 
     def write_parquet(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write a file for each part with rows, `<part>.parquet`, or `rows.parquet` without a split; return the files.
@@ -110,7 +112,8 @@ class ExportedRows:
             if name not in schema:
                 raise UnknownName(self._culprit, "column", name, schema)
             dtype = schema[name]
-            if not (dtype.is_numeric() or dtype == pl.Boolean):
+            inner = as_dtype(dtype.inner) if isinstance(dtype, pl.Array) else dtype
+            if not (inner.is_numeric() or inner == pl.Boolean):
                 remedy = "Leave it out by columns=[...], or take `part` and turn it into numbers there."
                 raise WrongColumnType(self._culprit, name, str(dtype), "a column of numbers", remedy)
         return wanted
@@ -161,5 +164,19 @@ def _batches_of(stretches: Iterable[pl.LazyFrame], part: str | None, rows: int) 
 
 def _as_array(column: pl.Series) -> "np.ndarray":
     """Return numbers as an array; where there are nulls as floats, NaN for each null."""
+    if isinstance(column.dtype, pl.Array):
+        return _as_rows(column, column.dtype.size)
     values = column.cast(pl.Float64) if column.null_count() or column.dtype.is_decimal() else column
     return values.to_numpy()
+
+
+def _as_rows(column: pl.Series, size: int) -> "np.ndarray":
+    """Return arrays of numbers as an array with a row for each; a null is a row of NaN."""
+    import numpy as np
+
+    numbers = column.drop_nulls().explode()
+    if not column.null_count():
+        return _as_array(numbers).reshape(-1, size)
+    rows = np.full((len(column), size), np.nan)
+    rows[column.is_not_null().to_numpy()] = numbers.cast(pl.Float64).to_numpy().reshape(-1, size)
+    return rows

@@ -11,6 +11,7 @@ from feature_platform.compute.features.service import SPINE_TIME
 from feature_platform.compute.features.training import plan_training_set, spine_of
 from feature_platform.compute.joins.explanation import Explanation, explain_join
 from feature_platform.compute.joins.join_plan import JoinPlan
+from feature_platform.compute.transforms.declared_types import with_arrays
 from feature_platform.compute.transforms.rows import prepare_rows
 from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.code_version import code_of
@@ -118,7 +119,8 @@ def build_training_set(
                 unfilled = _plan(with_gaps(training_set), run.input_store, pinned).lazy()
             learnt["imputation"] = keep_statistics(training_set, unfilled, store, run.stamp(candidate))
     version = published.commit.version if published.commit else None
-    rows = store.read(training_set.asset, version=version)
+    typed = partial(with_arrays, types=plan.schema())
+    rows = typed(store.read(training_set.asset, version=version))
     clipped = count_clipped(training_set.service, rows)
     published = _with_clipped(clipped, _with_unlabelled(training_set, plan, published, rows))
     manifest = _manifest(training_set, published, pinned, rows) | label_facts(training_set, plan, rows)
@@ -127,7 +129,7 @@ def build_training_set(
     manifest |= {"clipped": clipped} if clipped else {}
     stored = store.latest_version(training_set.asset) if version is None else version
     stretches = partial(read_stretches, store, training_set.asset, stored, STRETCH_ROWS)
-    return BuiltTrainingSet(rows, pinned, manifest, published, incomplete, stretches)
+    return BuiltTrainingSet(rows, pinned, manifest, published, incomplete, lambda: map(typed, stretches()))
 
 
 def explain_training_set(

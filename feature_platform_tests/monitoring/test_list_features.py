@@ -66,3 +66,28 @@ def test_a_baseline_from_before_lengths_were_counted_learns_them_anew(store: fp.
     drift = rows.filter(pl.col("kind") == "drift", pl.col("found").is_not_null(), pl.col("metric") == "ks")
     assert set(drift["column"]) >= LISTS
     assert rows.filter("alarm").is_empty()
+
+
+def test_a_row_view_with_arrays_and_structs_is_watched(store: fp.OfflineStore) -> None:
+    vector = pl.Array(pl.Float32, 3)
+    columns = [pl.concat_list(["flow"] * 3).cast(pl.List(pl.Float32)).alias("vector"), pl.struct("flow").alias("place")]
+    frame = planted(
+        readings(DAYS, rows=200).with_columns(columns),
+        LATE,
+        lambda day: day.with_columns(vector=pl.lit(None, pl.List(pl.Float32))),
+    )
+    source = fp.Source("readings", fp.sources.Frame(frame), event_time="at")
+    view = fp.feature_view(
+        entity=fp.Entity("sensor", join_keys=["sensor"]),
+        source=source,
+        types={"vector": vector},
+        monitor=MONITOR,
+        name="vectors",
+    )(lambda rows: rows.select("sensor", "at", "vector", "place"))
+    found = Project("plant", fp.Partitions("daily", start=FIRST, end="2024-03-01"), order_declarations([source, view]))
+    published(store, found)
+    rows = monitor_asset(view, found, store, KEYS[LATE - 7 :], "test").rows
+    drift = rows.filter(pl.col("kind") == "drift", pl.col("found").is_not_null())
+    assert {"vector", "place"} <= set(drift["column"])
+    assert {"null_rate", "ks"} <= set(drift.filter(column="vector")["metric"])
+    assert rows.filter("alarm").select("partition", "column", "kind").rows() == [(KEYS[LATE], "vector", "dead")]

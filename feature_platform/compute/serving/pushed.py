@@ -15,6 +15,7 @@ from feature_platform.compute.serving.single import single_entry, single_tile
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.serving.tiles import IsMerged, merge_many_tiles
 from feature_platform.compute.serving.view_tables import served_entries, shape_of
+from feature_platform.compute.transforms.declared_types import require_small_pushes
 from feature_platform.compute.transforms.messages import map_messages
 from feature_platform.compute.transforms.pushed import ORIGIN
 from feature_platform.compute.transforms.rows import as_events, every_feature_row, feature_rows, single_feature_row
@@ -119,7 +120,8 @@ def pushed_entries(
 
 def rows_of_push(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> pl.DataFrame | None:
     """Return what a view makes of pushed rows of the source; None and raises as `pushed_entries`."""
-    view_rows = _single_row(view, rows) if rows.height == 1 else None
+    single = _single_row(view, rows) if rows.height == 1 else None
+    view_rows = None if single is None else require_small_pushes(view, single)
     if view_rows is None:
         view_rows = _collect(view, _rows_of(view, rows.lazy()))
     return view_rows if _is_made_by(view, table, view_rows.schema) else None
@@ -237,7 +239,7 @@ def clocks_kept_once(view: FeatureView) -> Sequence[str]:
 def _collect(view: FeatureView, rows: pl.LazyFrame) -> pl.DataFrame:
     """Collect the rows of a view; the message of Polars is left out of errors, since it may show a value."""
     try:
-        return rows.collect()
+        return require_small_pushes(view, rows.collect())
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise _failure_of(view, error) from error
 

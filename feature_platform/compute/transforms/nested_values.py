@@ -4,6 +4,8 @@ Whole numbers meet floats and whole numbers of other widths, floats meet floats,
 array whose length it has, and structs meet by the names of their fields.
 """
 
+from typing import NamedTuple
+
 import polars as pl
 
 from feature_platform.ground.content import as_dtype
@@ -39,16 +41,29 @@ def fields_of(dtype: pl.Struct) -> dict[str, pl.DataType]:
     return {field.name: as_dtype(field.dtype) for field in dtype.fields}
 
 
-def wrong_length(values: pl.Series, wanted: pl.DataType) -> tuple[int, int] | None:
-    """Return the row and the length of the first list that is not as long as its array; None where all are.
+class WrongLength(NamedTuple):
+    """The first list that is not as long as its array.
+
+    Attributes:
+        row: its place, counted from 0.
+        rows: how many rows have such a list.
+    """
+
+    row: int
+    length: int
+    rows: int
+
+
+def wrong_length(values: pl.Series, wanted: pl.DataType) -> WrongLength | None:
+    """Return the first list that is not as long as its array; None where all are.
 
     >>> wrong_length(pl.Series([[1.0, 2.0], [1.0]]), pl.Array(pl.Float64, 2))
-    (1, 1)
+    WrongLength(row=1, length=1, rows=1)
     """
     return _wrong_length(pl.int_range(len(values), eager=True), values, wanted)
 
 
-def _wrong_length(rows: pl.Series, values: pl.Series, wanted: pl.DataType) -> tuple[int, int] | None:
+def _wrong_length(rows: pl.Series, values: pl.Series, wanted: pl.DataType) -> WrongLength | None:
     if values.dtype in (wanted, pl.Null):
         return None
     if isinstance(wanted, pl.Struct):
@@ -62,7 +77,7 @@ def _wrong_length(rows: pl.Series, values: pl.Series, wanted: pl.DataType) -> tu
         differs = (lengths != wanted.size).fill_null(value=False)
         if differs.any():
             place = int(differs.arg_max() or 0)
-            return int(rows[place]), int(lengths[place])
+            return WrongLength(int(rows[place]), int(lengths[place]), rows.filter(differs).n_unique())
     inner = as_dtype(wanted.inner)
     if not isinstance(inner, (*_LISTS, pl.Struct)):
         return None

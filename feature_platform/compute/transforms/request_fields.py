@@ -179,8 +179,8 @@ def _convert_values(view: OnDemandView, values: pl.Series, wanted: pl.DataType) 
         return values
     owner = owner_of_request(view.name)
     if (wrong := wrong_length(values, wanted)) is not None:
-        row, length = wrong
-        found = f"a list of {length} in row {row}, counted from 0"
+        more = f" and {wrong.rows - 1} more" if wrong.rows > 1 else ""
+        found = f"a list of {wrong.length} in row {wrong.row}{more}, counted from 0"
         raise WrongColumnType(owner, values.name, found, wanted, "Send lists of the declared length.")
     cast = cast_values(values, wanted)
     if not is_kept(values, cast):

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import polars as pl
 
+from feature_platform.compute.transforms.declared_types import declared_features, read_features
 from feature_platform.compute.windows import published_windows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.naming import AS_OF, KNOWN_AT
@@ -64,7 +65,7 @@ def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
 
 def every_feature_row(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
     """Return the rows of `feature_rows`, and those that another one of the same key and instant replaces."""
-    rows = transform_rows(view, events)
+    rows = declared_features(view, transform_rows(view, events))
     _require(rows, view.join_keys, f"Feature view `{view.name}`")
     _check_columns(view, rows.collect_schema())
     return rows
@@ -90,6 +91,8 @@ def single_feature_row(view: FeatureView, event: pl.DataFrame) -> pl.DataFrame |
     if not set(view.join_keys) <= set(rows.schema) or any(name.startswith(PREFIX) for name in rows.columns):
         return None
     _check_columns(view, rows.schema)
+    if any(rows.schema.get(name) != dtype for name, dtype in view.types.items()):
+        return None
     return rows
 
 
@@ -256,7 +259,7 @@ def _check_inputs(view: FeatureView, schema: pl.Schema, owner: str) -> None:
 def as_events(source: Source | FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Return the rows of a table as a view reads them; of a windowed view those of keys, with their known-at time."""
     if not is_windowed(source):
-        return rows
+        return rows if isinstance(source, Source) else read_features(source, rows)
     published = drop_default_rows(source, rows)
     return published.with_columns(shift_times(AS_OF, source.windows.cadence.delay_us).alias(KNOWN_AT))
 

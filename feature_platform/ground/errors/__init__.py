@@ -21,8 +21,10 @@ from feature_platform.ground.errors.data import (
     TooManyPairs,
     TransformFailed,
     UnsupportedExpectation,
+    ValueTooLarge,
     WrongColumnName,
     WrongColumnType,
+    WrongListLength,
 )
 from feature_platform.ground.errors.declaring import (
     ContractRefused,
@@ -172,11 +174,13 @@ __all__ = [
     "UnknownName",
     "UnknownScope",
     "UnsupportedExpectation",
+    "ValueTooLarge",
     "VersionNotFound",
     "WorkerLost",
     "WriteFailed",
     "WrongArgument",
     "WrongColumnName",
     "WrongColumnType",
+    "WrongListLength",
     "join_names",
 ]

@@ -148,6 +148,17 @@ class SumTooLarge(FeaturePlatformError):
         self.owner, self.feature, self.column, self.key, self.instant = owner, feature, column, dict(key), instant
 
 
+class ValueTooLarge(FeaturePlatformError):
+    """A value of lists, arrays or structs that is larger than a feature may be; nothing was written."""
+
+    def __init__(self, owner: str, feature: str, key: Mapping[str, object], keys: int, size: str, most: str) -> None:
+        whose = join_names(f"{name}={value!r}" for name, value in key.items()) if key else "all rows"
+        super().__init__(
+            f"{owner}: feature `{feature}` is larger than a feature may be ({most}) in {keys:,} key(s), first that of "
+            f"{whose}: {size}. Keep fewer numbers or shorter texts, or store the value elsewhere and its address here."
+        )
+
+
 class TooManyPairs(FeaturePlatformError):
     """More pairs of moments and candidates than negatives are chosen from."""
 
@@ -164,6 +175,16 @@ class TransformFailed(FeaturePlatformError):
 
     def __init__(self, owner: str, role: str, found: str, remedy: str) -> None:
         super().__init__(f"{owner}: {role} {found}. {remedy}")
+
+
+class WrongListLength(TransformFailed):
+    """A list that is not as long as the array that a view declares.
+
+    It is found inside a query: Polars makes the error anew of its message alone, and adds lines to it.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        FeaturePlatformError.__init__(self, sentence)
 
 
 class NotTheSameInParts(FeaturePlatformError):

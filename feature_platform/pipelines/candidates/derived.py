@@ -8,11 +8,12 @@ from itertools import chain
 
 import polars as pl
 
+from feature_platform.compute.transforms.declared_types import require_small_values
 from feature_platform.compute.transforms.rows import make_windows, table_rows
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import cadences, clock
-from feature_platform.ground.errors import TransformFailed
+from feature_platform.ground.errors import TransformFailed, WrongListLength
 from feature_platform.ground.progress import count_steps
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
@@ -43,6 +44,8 @@ def derived_candidate(
         TableNotFound: its source is not in the store.
         TransformFailed: its function fails.
         NotTheSameInParts, NotRepeatable: what its function makes depends on how time is cut, or on chance.
+        WrongColumnType, WrongListLength: a feature is not of its declared type.
+        ValueTooLarge: a feature is larger than one may be.
     """
     held, source = held_partitions(asset, store), Upstream(asset, store, grid)
     if not asset.partitioned:
@@ -117,12 +120,13 @@ def _make_part(source: Upstream, inputs: pl.DataFrame | None, span: Span) -> pl.
     if inputs is None or not isinstance(asset, FeatureView):
         return _compute(asset, source.enrich(source.read_events(span)), span)
     with _explain_failures(asset):
-        return make_windows(asset, inputs.lazy(), *span).collect()
+        return require_small_values(asset, make_windows(asset, inputs.lazy(), *span).collect())
 
 
 def _compute(asset: Derived, events: pl.LazyFrame, span: Span) -> pl.DataFrame:
     with _explain_failures(asset):
-        return table_rows(asset, events, *span).collect()
+        rows = table_rows(asset, events, *span).collect()
+    return require_small_values(asset, rows) if isinstance(asset, FeatureView) else rows
 
 
 @contextmanager
@@ -130,6 +134,8 @@ def _explain_failures(asset: Derived) -> Iterator[None]:
     """Run the function of an asset, and raise `TransformFailed` when Polars fails."""
     try:
         yield
+    except WrongListLength as error:
+        raise WrongListLength(str(error).splitlines()[0]) from None  # without the lines about the query
     except pl.exceptions.PolarsError as error:
         reason = f"failed with {type(error).__name__}: {str(error).strip().splitlines()[0]}"
         raise TransformFailed(f"`{asset.asset}`", "its function", reason, "Check the values of its source.") from error
