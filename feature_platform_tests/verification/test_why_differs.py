@@ -132,3 +132,22 @@ def test_a_source_version_that_is_gone_is_said_and_the_value_is_still_told(store
         found = asked(number, feature, store, at(4))
         assert (found.value, found.agrees, found.differs) == (value, None, False)
         assert found.steps[-1][1].startswith("cannot be made again: ")
+
+
+def test_only_the_partitions_that_are_needed_are_read(store: fp.OfflineStore) -> None:
+    """What lies in other partitions is not there any more: nobody may look for it.
+
+    A row is looked for in the partition of the moment, then in two before it.
+    """
+    needed = {
+        "views/last": {"2024-01-02", "2024-01-03", "2024-01-04"},
+        "views/sums": {"2024-01-03"},
+        "sources/orders": {"2024-01-02", "2024-01-03", "2024-01-04"},
+    }
+    for table, keys in needed.items():
+        for file in (Path(store.root) / "offline" / table).glob("fp_partition=*/*.parquet"):
+            if file.parent.name.removeprefix("fp_partition=") not in keys:
+                file.unlink()
+    for number, feature, value in ((0, "amount", 10.0), (1, "amount_sum_2d", 20.0), (1, "trend", 2.0)):
+        found = asked(number, feature, store, at(3, 2) if number == 0 else at(3))
+        assert (found.value, found.agrees) == (value, True), str(found)

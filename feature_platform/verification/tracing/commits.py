@@ -1,6 +1,6 @@
 """The commit that wrote a value, and the tables that it read: what a value is made again from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,7 +11,8 @@ from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.rows import as_events
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.view import FeatureView
-from feature_platform.ground.clock import partition_key, partition_start, shift_moment
+from feature_platform.ground.clock import UTC, partition_key, partition_start, shift_moment
+from feature_platform.ground.working_columns import PARTITION
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.contents import Contents
 from feature_platform.offline.history import PartitionState
@@ -26,17 +27,34 @@ class AskedTable:
 
     Attributes:
         contents: its log.
+        scan: its rows, with the column of partitions where it has some.
     """
 
     name: str
     version: int
     contents: Contents
+    scan: pl.LazyFrame
 
     @staticmethod
     def of(name: str, store: OfflineStore, versions: Mapping[str, int]) -> "AskedTable":
         """Open a table; raises as `OfflineStore.read`."""
         contents = store.contents(name)
-        return AskedTable(name, versions.get(name, contents.version), contents)
+        version = versions.get(name, contents.version)
+        return AskedTable(name, version, contents, store.read(name, version=version, partition_column=True))
+
+    @property
+    def rows(self) -> pl.LazyFrame:
+        """Return all rows."""
+        return self.scan.drop(PARTITION, strict=False)
+
+    def newest_first(self, upto: str) -> Iterator[pl.LazyFrame]:
+        """Yield its rows up to a partition, the latest first: of one partition, of two, of four and so on."""
+        if self.contents.grain is None:
+            yield self.rows
+            return
+        keys = sorted((key for key, state in self.states.items() if key <= upto and state.rows), reverse=True)
+        for start, end in growing_cuts(len(keys)):
+            yield self.scan.filter(pl.col(PARTITION).is_in(keys[start:end])).drop(PARTITION)
 
     @cached_property
     def states(self) -> Mapping[str, PartitionState]:
@@ -65,6 +83,18 @@ class AskedTable:
         code = f"code {then[:8]}" + ("" if now == then else f", which is {now[:8]} now")
         made_from = ", ".join(f"{table}@{version}" for table, version in sorted(state.inputs.items()))
         return [("commit", f"{self.name}@{version}{when}{run}, {code}"), ("made from", made_from or "nothing")]
+
+
+def growing_cuts(count: int) -> Iterator[tuple[int, int]]:
+    """Yield places of that many things as ranges: the first one, the next two, then four and so on.
+
+    >>> list(growing_cuts(5))
+    [(0, 1), (1, 3), (3, 5)]
+    """
+    start, size = 0, 1
+    while start < count:
+        yield start, min(start + size, count)
+        start, size = start + size, size * 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +126,31 @@ class ReadTables:
         """Return the tables that enrich events; each is read once."""
         return read_dimensions(self.view, self.store, self.versions)
 
-    def read_partitions(self, keys: Sequence[str] | None) -> pl.LazyFrame:
-        """Return the rows of the source in some partitions, or all, as the view reads them; nothing enriches them."""
-        rows = self.store.read(self.view.source.asset, version=self.source_version, partitions=keys)
-        return as_events(self.view.source, rows)
+    @cached_property
+    def _scan(self) -> pl.LazyFrame:
+        return self.store.read(self.view.source.asset, version=self.source_version, partition_column=True)
+
+    def read_all(self) -> pl.LazyFrame:
+        """Return the rows of the source as the view reads them; nothing enriches them."""
+        return as_events(self.view.source, self._scan.drop(PARTITION, strict=False))
+
+    def read_partitions(self, keys: Sequence[str]) -> pl.LazyFrame:
+        """Return the rows of `read_all` that are in some partitions."""
+        return as_events(self.view.source, self._scan.filter(pl.col(PARTITION).is_in(keys)).drop(PARTITION))
+
+    def read_between(self, low: datetime, high: datetime) -> pl.LazyFrame:
+        """Return the rows of `read_all` in `[low, high)`, from the partitions that these times are in.
+
+        A source without partitions is returned whole: the function of a view may look at all of it.
+        """
+        source = self.view.source
+        grain = self.store.grain(source.asset) if self.view.partitioned else None
+        if grain is None or PARTITION not in self._scan.collect_schema():
+            return self.read_all()
+        first, last = (partition_key(partition_start(each, grain), grain) for each in (shift_moment(low, -1), high))
+        rows = self._scan.filter(pl.col(PARTITION).is_between(pl.lit(first), pl.lit(last))).drop(PARTITION)
+        time = pl.col(str(source.event_time))
+        return as_events(source, rows.filter(time >= pl.lit(low, UTC), time < pl.lit(high, UTC)))
 
     def enrich(self, events: pl.LazyFrame) -> pl.LazyFrame:
         """Return events as the function of the view is given them."""

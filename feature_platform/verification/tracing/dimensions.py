@@ -68,7 +68,7 @@ def _enrichments_behind(read: ReadTables, column: str) -> list[int]:
     """Return the places of the enrichments that a column is made from, those that only decide which rows stay aside."""
     view, names = read.view, (read.view.source.asset, *read.dimensions)
     schemas = {name: read.store.read(name, version=read.versions[name]).collect_schema() for name in names}
-    source = read.read_partitions(None).collect_schema()
+    source = read.read_all().collect_schema()
     behind = columns_read(view.transform, enriched_schema(view, {**schemas, view.source.asset: source}))
     kept = [set(behind[name]) for name in (*view.join_keys, *view.event_clocks) if name in behind]
     own = set(behind.get(column, ())) - set().union(*kept)

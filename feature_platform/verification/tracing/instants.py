@@ -6,7 +6,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.joins.pieces import rows_of_table
 from feature_platform.compute.keys.join_keys import require_columns
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.naming import AS_OF
@@ -16,7 +15,6 @@ from feature_platform.ground.errors import UnknownName
 from feature_platform.verification.tracing.commits import AskedTable, ReadTables
 from feature_platform.verification.tracing.making import try_to_make
 from feature_platform.verification.tracing.question import ValueQuestion
-from feature_platform.verification.tracing.rows import newest_first
 from feature_platform.verification.tracing.traced import Reason, TracedValue, only_value, short_moment
 from feature_platform.verification.tracing.windows import StoredRow, WindowsOfKey
 
@@ -38,15 +36,14 @@ def trace_instant(question: ValueQuestion) -> TracedValue:
     _require_feature(question)
     view = question.view
     table = AskedTable.of(view.asset, question.store, question.versions)
-    pieces = question.store.pieces(view.asset, AS_OF, version=table.version)
-    schema = pieces[0].rows.collect_schema()
+    schema = table.rows.collect_schema()
     require_columns(schema, [question.feature, AS_OF], f"Table `{view.asset}`")
     if question.has_null_key(schema):
         return question.null_key()
     instants = _Instants(question, table)
-    row = instants.newest(newest_first(pieces, instants.out))
+    row = instants.newest(table.newest_first(table.partition_of(instants.out, closes_right=True)))
     if row is None:
-        return instants.describe_none(rows_of_table(pieces))
+        return instants.describe_none(table.rows)
     answer, partition = instants.describe(row), table.partition_of(row[AS_OF].item(), closes_right=True)
     state = table.states.get(partition)
     read = ReadTables(view.original, question.store, {} if state is None else state.inputs)

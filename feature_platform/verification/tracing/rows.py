@@ -7,14 +7,13 @@ from functools import cached_property, partial
 
 import polars as pl
 
-from feature_platform.compute.joins.pieces import Table, pieces_between, rows_of_table
 from feature_platform.compute.transforms.rows import feature_names, feature_rows
 from feature_platform.ground.clock import microsecond_of
 from feature_platform.ground.errors import UnknownName
 from feature_platform.offline.names import WHOLE
-from feature_platform.verification.tracing.commits import AskedTable, ReadTables
+from feature_platform.verification.tracing.commits import AskedTable, ReadTables, growing_cuts
 from feature_platform.verification.tracing.dimensions import enrich_and_note, rows_seen, tables_without_a_row
-from feature_platform.verification.tracing.making import compare_with_source, try_to_make
+from feature_platform.verification.tracing.making import compare_with_source, rows_are_alike, try_to_make
 from feature_platform.verification.tracing.origins import rows_that_suffice
 from feature_platform.verification.tracing.question import ValueQuestion
 from feature_platform.verification.tracing.traced import Reason, TracedValue, only_value, short_moment, show_value
@@ -24,35 +23,15 @@ def trace_row(question: ValueQuestion) -> TracedValue:
     """Trace a feature of a row view; raises as `why`."""
     view = question.view
     table = AskedTable.of(view.asset, question.store, question.versions)
-    pieces = question.store.pieces(view.asset, view.event_time, version=table.version)
-    schema = pieces[0].rows.collect_schema()
+    schema = table.rows.collect_schema()
     if question.feature not in (known := feature_names(view, schema)):
         raise UnknownName(question.owner, "feature", question.feature, known)
     if question.has_null_key(schema):
         return question.null_key()
     rows = _RowsOfKey(question, table)
-    winner = rows.newest(newest_first(pieces, question.at if view.event_time else None))
-    answer = rows.describe_none(pieces) if winner is None else rows.describe(winner)
+    winner = rows.newest(table.newest_first(rows.partition_of(question.at)))
+    answer = rows.describe_none() if winner is None else rows.describe(winner)
     return rows.compare(answer, winner)
-
-
-def newest_first(pieces: Table, upto: datetime | None) -> Iterator[pl.LazyFrame]:
-    """Yield the rows of a table up to a moment, the latest pieces first: one, then two, four and so on."""
-    reached = pieces_between(pieces, None, None if upto is None else microsecond_of(upto))
-    for start, end in growing_cuts(len(reached)):
-        yield rows_of_table(reached[len(reached) - end : len(reached) - start])
-
-
-def growing_cuts(count: int) -> Iterator[tuple[int, int]]:
-    """Yield places of that many things as ranges: the first one, the next two, then four and so on.
-
-    >>> list(growing_cuts(5))
-    [(0, 1), (1, 3), (3, 5)]
-    """
-    start, size = 0, 1
-    while start < count:
-        yield start, min(start + size, count)
-        start, size = start + size, size * 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +83,10 @@ class _RowsOfKey:
 
     # -------------------------------------------------------------- no row
 
-    def describe_none(self, pieces: Table) -> TracedValue:
+    def describe_none(self) -> TracedValue:
         """Return why no row is seen."""
         question, view = self.question, self.question.view
-        rows = rows_of_table(pieces)
+        rows = self.table.rows
         every = rows.filter(question.is_own(rows.collect_schema())).collect()
         happened = every if view.event_time is None else every.filter(pl.col(view.event_time) <= question.at)
         if view.known_at is not None and happened.height:
@@ -165,7 +144,7 @@ class _RowsOfKey:
 
     def _are_same(self, winner: pl.DataFrame, again: pl.DataFrame) -> bool:
         names = [*self.clocks, self.question.feature]
-        return all(winner[name].cast(again[name].dtype, strict=False).equals(again[name]) for name in names)
+        return rows_are_alike(winner.select(names), again.select(names))
 
     def _describe_value(self, row: pl.DataFrame | None) -> str:
         if row is None:
@@ -174,11 +153,9 @@ class _RowsOfKey:
         of_time = "" if event is None else f" of {short_moment(row[event].item())}"
         return f"{show_value(only_value(row[self.question.feature]))}{of_time}"
 
-    def _make_seen(self, read: ReadTables, keys: Sequence[str] | None) -> pl.DataFrame:
-        return self.find_seen(self._make(read, keys))
-
-    def _make(self, read: ReadTables, keys: Sequence[str] | None) -> pl.LazyFrame:
-        return feature_rows(read.view, read.enrich(read.read_partitions(keys)))
+    def _make_seen(self, read: ReadTables, keys: Sequence[str]) -> pl.DataFrame:
+        """Return the rows of the key that are seen, made of some partitions of the source."""
+        return self.find_seen(feature_rows(read.view, read.enrich(read_rows(read, keys))))
 
     def _make_again(self) -> "_RowAgain | None":
         """Make the rows of the key again, the latest partitions first, until one is seen."""
@@ -190,10 +167,9 @@ class _RowsOfKey:
                 read = reads.setdefault(
                     inputs, ReadTables(self.question.view.original, self.question.store, dict(inputs))
                 )
-                partitions = None if part == [WHOLE] else part
-                found = self.find_seen(self._make(read, partitions))
+                found = self._make_seen(read, part)
                 if found.height:
-                    return _RowAgain(self, read, partitions, found.tail(1))
+                    return _RowAgain(self, read, part, found.tail(1))
         return None
 
     def _by_inputs(self, keys: Sequence[str]) -> Iterator[tuple[list[str], tuple[tuple[str, int], ...]]]:
@@ -211,6 +187,11 @@ class _RowsOfKey:
             yield part, before
 
 
+def read_rows(read: ReadTables, keys: Sequence[str]) -> pl.LazyFrame:
+    """Return the rows of a source in some partitions, or of a table without any."""
+    return read.read_all() if list(keys) == [WHOLE] else read.read_partitions(keys)
+
+
 @dataclass(frozen=True, eq=False)
 class _RowAgain:
     """A row as its source makes it again.
@@ -221,20 +202,20 @@ class _RowAgain:
 
     rows: _RowsOfKey
     read: ReadTables
-    partitions: Sequence[str] | None
+    partitions: Sequence[str]
     row: pl.DataFrame
 
     @cached_property
     def origin(self) -> pl.DataFrame:
         """Return the rows of the source that it is made from: without one of them it would be another."""
-        events, time = self.read.read_partitions(self.partitions), self.rows.question.view.event_time
+        events, time = read_rows(self.read, self.partitions), self.rows.question.view.event_time
         if time is not None and self.read.view.partitioned:
             events = events.filter(pl.col(time) == self.row[time].item())
         return rows_that_suffice(events.collect(), self._makes_it)
 
     def _makes_it(self, events: pl.DataFrame) -> bool:
         found = self.rows.find_seen(feature_rows(self.read.view, self.read.enrich(events.lazy())))
-        return found.height > 0 and found.tail(1).equals(self.row)
+        return found.height > 0 and rows_are_alike(found.tail(1), self.row)
 
     @cached_property
     def _noted_origin(self) -> pl.DataFrame:

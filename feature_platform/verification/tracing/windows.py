@@ -8,8 +8,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.joins.pieces import pieces_between, rows_of_table
-from feature_platform.compute.transforms.rows import as_events, feature_rows
+from feature_platform.compute.transforms.rows import feature_rows
 from feature_platform.compute.windows import window_features
 from feature_platform.compute.windows.bounds import bounds_of
 from feature_platform.declarations.windowing import Windowing
@@ -26,7 +25,7 @@ from feature_platform.verification.tracing.dimensions import (
     tables_without_a_row,
     without_notes,
 )
-from feature_platform.verification.tracing.making import compare_with_source
+from feature_platform.verification.tracing.making import are_alike, compare_with_source
 from feature_platform.verification.tracing.question import ValueQuestion
 from feature_platform.verification.tracing.traced import Reason, TracedValue, only_value, short_moment, show_value
 
@@ -81,9 +80,7 @@ class WindowsOfKey:
         low, high = min(start for start, _ in self.bounds.values()), max(end for _, end in self.bounds.values())
         time = pl.col(str(source.event_time))
         inside = (time >= pl.lit(moment_of(low), UTC)) & (time < pl.lit(moment_of(high), UTC))
-        pieces = self.question.store.pieces(source.asset, source.event_time, version=self.read.source_version)
-        rows = as_events(source, rows_of_table(pieces_between(pieces, low, high)))
-        read = rows.filter(inside) if view.partitioned else rows
+        read = self.read.read_between(moment_of(low), moment_of(high))
 
         def rows_of_key(events: pl.LazyFrame) -> pl.DataFrame:
             made = feature_rows(view, events)
@@ -99,7 +96,7 @@ class WindowsOfKey:
     def values(self) -> pl.DataFrame:
         """Return the features of the windows, one row."""
         view = self.read.view
-        spine = self.question.key_row.with_columns(pl.lit(self.instant, UTC).alias(MOMENT))
+        spine = pl.DataFrame([*self.question.key_row, pl.Series(MOMENT, [self.instant], UTC)])
         return window_features(
             spine,
             without_notes(self.events),
@@ -130,7 +127,7 @@ class WindowsOfKey:
         steps += more
         agrees = None
         if stored is not None:
-            agrees = _are_same(stored.row[feature], self.values[feature])
+            agrees = are_alike(value, again)
             steps.append(
                 compare_with_source(
                     stored.table, self.read.view, stored.state, show_value(value), show_value(again), agrees=agrees
@@ -225,7 +222,3 @@ class WindowsOfKey:
             for table, rows in seen.items()
         ]
         return seen, lacking, [*steps, *(("dimension", f"{table} had no row for any of them") for table in lacking)]
-
-
-def _are_same(stored: pl.Series, again: pl.Series) -> bool:
-    return stored.cast(again.dtype, strict=False).equals(again)

@@ -1,0 +1,143 @@
+"""Why over enriched views: the value is the join's, and the rows of the other table are those that the events see."""
+
+import copy
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import feature_platform as fp
+from feature_platform.declarations.view import FeatureView
+from feature_platform.verification.tracing.traced import Reason
+from feature_platform.verification.why import why
+from feature_platform_tests.compute import naive
+from feature_platform_tests.effort import tries
+from feature_platform_tests.shop import at, customer, spine
+
+UTC = pl.Datetime("us", "UTC")
+EVENT: dict[str, Any] = {"customer": pl.String, "at": UTC, "known": UTC, "product": pl.Int64, "amount": pl.Float64}
+PRICE: dict[str, Any] = {"product": pl.Int32, "since": UTC, "loaded": UTC, "price": pl.Float64}
+HALF_DAYS = st.integers(0, 9)
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["ann", "bob"]), HALF_DAYS, st.integers(0, 3), st.sampled_from([1, 2, None]), st.just(1.0)
+    ),
+    min_size=3,
+    max_size=10,
+)
+PRICES = st.lists(
+    st.tuples(
+        st.sampled_from([1, 2, 3]), HALF_DAYS, st.integers(0, 8), st.sampled_from([None, 1.5, 2.0, float("nan")])
+    ),
+    min_size=1,
+    max_size=6,
+)
+ASKED = st.lists(st.tuples(st.sampled_from(["ann", "bob", "eve"]), st.integers(0, 13)), min_size=6, max_size=8)
+GRID = fp.Partitions("daily", start=at())
+product = fp.Entity("product", join_keys=["product"])
+AGGREGATIONS = [fp.Sum("price", windows=["2d"]), fp.Last("price", windows=["lifetime"]), fp.Count(windows=["36h"])]
+
+
+def frame(rows: list[tuple[Any, ...]], schema: dict[str, Any]) -> pl.DataFrame:
+    made = [(first, at(half / 2), at((half + late) / 2), *rest) for first, half, late, *rest in rows]
+    return pl.DataFrame(made, schema=schema, orient="row")
+
+
+def views(events: list[Any], prices: list[Any], *, clock: bool, keeps: bool, dated: bool) -> list[FeatureView]:
+    known: dict[str, Any] = {"known_at": "known"} if clock else {}
+    orders = fp.Source("orders", fp.sources.Frame(frame(events, EVENT)), event_time="at", **known)
+    words: dict[str, Any] = {"event_time": "since", "known_at": "loaded" if clock else None, "partitioned": False}
+    if not dated:
+        words = {}
+    products = fp.Source("products", fp.sources.Frame(frame(prices, PRICE)), entity=product, **words)
+
+    def function(rows: pl.LazyFrame) -> pl.LazyFrame:
+        return (
+            rows
+            if keeps
+            else rows.select(
+                "customer",
+                "price",
+                *(n for n in ("at", "known", "known_at", "known_until") if n in rows.collect_schema()),
+            )
+        )
+
+    more: dict[str, Any] = {"entity": customer, "source": orders, "enrich": [products["price"]]}
+    windows: dict[str, Any] = {"aggregations": AGGREGATIONS, **more}
+    made = [
+        fp.feature_view(name="daily", **windows)(function),
+        fp.feature_view(name="exact", accuracy="exact", **windows)(function),
+    ]
+    return [*made, fp.feature_view(name="last", **more)(function)] if not (clock and dated) else made
+
+
+@settings(derandomize=True, deadline=None, max_examples=tries(40, fewest=4), database=None, phases=[Phase.generate])
+@given(
+    events=EVENTS,
+    prices=PRICES,
+    corrected=PRICES,
+    clock=st.booleans(),
+    keeps=st.booleans(),
+    dated=st.booleans(),
+    asked=ASKED,
+)
+def test_values_of_enriched_views_are_the_joins(
+    tmp_path_factory: Any, events, prices, corrected, clock, keeps, dated, asked
+) -> None:
+    store, fixed = fp.OfflineStore(tmp_path_factory.mktemp("store")), copy.copy(prices)
+    fixed[: len(corrected) // 2] = corrected[: len(corrected) // 2]
+    made: list[FeatureView] = []
+    for rows in (prices, fixed):
+        made = views(events, rows, clock=clock, keeps=keeps, dated=dated)
+        for view in made:
+            fp.materialize(view, store, at(), at(6), partitions=GRID, gone="taken", changed="taken")
+    moments = [(who, at(half / 2)) for who, half in asked]
+    for view in made:
+        told = fp.historical_features(view, spine(*moments), store, stale="ignore").collect()
+        for feature in view.declared_features or ("price",):
+            for place, (who, moment) in enumerate(moments):
+                found = why(view, feature, {"customer": who}, moment, store)
+                said = str(found)
+                assert naive.plain(found.value) == naive.plain(told[feature].to_list()[place]), said
+                assert (found.value is None) == (found.reason is not Reason.PRESENT), said
+                assert found.agrees is not False, said
+                assert_seen(found, fixed, keeps=keeps or view.name == "last", dated=dated)
+                if found.reason is Reason.NO_DIMENSION_ROW:
+                    assert all(rows.is_empty() for rows in found.dimensions.values()), said
+
+
+def assert_seen(found: Any, prices: list[Any], *, keeps: bool, dated: bool) -> None:
+    """The rows of the other table that are named are some of it, and each has the price of an event."""
+    if not found.rows.width or not keeps:
+        return
+    rows = found.dimensions.get("sources/products", pl.DataFrame())
+    stored = {(number, naive.plain(price)) for number, _, _, price in prices}
+    assert {(row["product"], naive.plain(row["price"])) for row in rows.iter_rows(named=True)} <= stored
+    if "price" in found.rows.columns:
+        seen = {naive.plain(price) for price in rows["price"].to_list()} if rows.width else set()
+        assert {naive.plain(price) for price in found.rows["price"].drop_nulls().to_list()} <= seen
+
+
+def test_a_function_that_leaves_out_what_tells_is_named(tmp_path: Any) -> None:
+    store = fp.OfflineStore(tmp_path)
+    daily = views([("ann", 0, 0, 1, 1.0)], [(2, 0, 0, 1.5)], clock=False, keeps=False, dated=True)[0]
+    fp.materialize(daily, store, at(), at(2), partitions=GRID)
+    found = why(daily, "price_last_lifetime", {"customer": "ann"}, at(2), store)
+    assert (found.value, found.reason) == (None, Reason.NULL_IN_ROW)
+    assert (
+        dict(found.steps)["dimension"] == "the view's function leaves out which rows of sources/products the events see"
+    )
+
+
+@pytest.mark.parametrize("clock", [False, True])
+def test_a_row_of_the_other_table_that_came_late_is_seen_from_then_on(tmp_path: Any, clock: bool) -> None:
+    store = fp.OfflineStore(tmp_path)
+    made = views([("ann", 2, 0, 1, 1.0)], [(1, 0, 0, 1.5), (1, 1, 5, 2.0)], clock=clock, keeps=True, dated=True)
+    for view in made:
+        fp.materialize(view, store, at(), at(5), partitions=GRID)
+    exact = next(view for view in made if view.name == "exact")
+    early, late = (why(exact, "price_sum_2d", {"customer": "ann"}, at(days), store) for days in (2, 3))
+    assert (early.value, late.value) == ((1.5, 2.0) if clock else (2.0, 2.0))
+    assert early.dimensions["sources/products"]["since"].to_list() == [at(0) if clock else at(0.5)]
