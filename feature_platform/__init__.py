@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from feature_platform.settings import Settings, loaded_settings
     from feature_platform.training.fitted import imputation_statistics
     from feature_platform.training.historical import explain, historical_features
+    from feature_platform.training.reproduction import reproduce_training_set
     from feature_platform.training.sets import build_training_set
     from feature_platform.upkeep.migration import migrate, plan_migration
     from feature_platform.upkeep.orphans import drop_orphans, find_orphans
@@ -178,6 +179,7 @@ __all__ = [
     "push",
     "ratio",
     "release",
+    "reproduce_training_set",
     "roll_back",
     "sources",
     "stale_assets",
@@ -233,6 +235,7 @@ _HOMES = {
     "publish": "serving.publication",
     "push": "serving.pushing",
     "release": "upkeep.pinning",
+    "reproduce_training_set": "training.reproduction",
     "roll_back": "upkeep.pinning",
     "stale_assets": "pipelines.plan",
     "suite_of": "quality.suites",

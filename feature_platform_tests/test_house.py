@@ -51,7 +51,7 @@ PUBLIC = """
     find_orphans flush historical_features imputation_statistics incomplete_tables label lineage_tree loaded_settings
     maintain_all
     materialize migrate monitor_asset on_demand online online_features plan_migration point_in_time_join project_of
-    publish push ratio release roll_back sources stale_assets suite_of take_in testing
+    publish push ratio release reproduce_training_set roll_back sources stale_assets suite_of take_in testing
     why
 """
 

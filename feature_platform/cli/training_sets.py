@@ -1,4 +1,4 @@
-"""`feature-platform training-set`: build training sets, compare their versions, and write their rows to files."""
+"""`feature-platform training-set`: build, reproduce, compare and export training sets."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +31,27 @@ def build(name: _Name, project: ProjectName = None) -> None:
     clipped = built.manifest.get("clipped")
     if isinstance(clipped, dict):
         typer.echo("Rows with a clipped request field: " + ", ".join(f"{name} {n:,}" for name, n in clipped.items()))
+
+
+@app.command()
+def reproduce(
+    name: _Name,
+    version: Annotated[int | None, typer.Option(help="Of the training set. Defaults to the newest.")] = None,
+    project: ProjectName = None,
+) -> None:
+    """Build a version again from the tables that it was built from, and say whether the rows are the same.
+
+    Nothing is published. The exit code is 1 when the rows differ.
+
+    Example: feature-platform training-set reproduce delay_training --version 0
+    """
+    from feature_platform.training.reproduction import reproduce_training_set
+
+    with one_line_errors():
+        found = reproduce_training_set(_training_set(name, project), open_store(), version)
+    typer.echo(str(found))
+    if not found.is_identical:
+        raise typer.Exit(1)
 
 
 @app.command()

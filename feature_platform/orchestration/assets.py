@@ -20,7 +20,7 @@ from feature_platform.ground.clock import duration_of
 from feature_platform.ground.progress import ProgressLines, report_to
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.automation import when_data_changed, when_raw_changed
-from feature_platform.orchestration.checks import check_specs, counts_rows
+from feature_platform.orchestration.checks import check_specs, counts_rows, leakage_result, leakage_spec
 from feature_platform.orchestration.events import Event, run_events
 from feature_platform.orchestration.metadata import asset_key
 from feature_platform.orchestration.partitions import dagster_partitions, span_of, upstream_mapping
@@ -141,6 +141,8 @@ def training_set_asset(training_set: TrainingSet, project: Project) -> dg.Assets
             built = build_training_set(training_set, store, run_id=context.run.run_id)
         for table in built.incomplete:
             context.log.warning(f"{training_set.asset} was built from a table that is not complete: {table}.")
+        if training_set.labels:
+            yield leakage_result(asset_key(training_set.asset), built.leaks)
         yield from run_events(context, training_set, built.published, store, project)
 
     service = training_set.service
@@ -177,6 +179,12 @@ def _description_of(asset: FeatureView | Label) -> _Description:
     return _Description({"polars"}, asset.description, asset.owner, facts, tags)
 
 
+def _checks_of(asset: Asset, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    if isinstance(asset, TrainingSet):
+        return [leakage_spec(key)] if asset.labels else []
+    return check_specs(key, asset.expectations, counted=counts_rows(asset))
+
+
 def _asset(
     asset: Asset,
     project: Project,
@@ -186,7 +194,6 @@ def _asset(
     condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
     key = asset_key(asset.asset)
-    expectations = () if isinstance(asset, TrainingSet) else asset.expectations
     freshness = asset.freshness if isinstance(asset, Source) else None
 
     @dg.asset(
@@ -201,7 +208,7 @@ def _asset(
         code_version=code_version(asset),
         partitions_def=dagster_partitions(project.partitions) if is_partitioned(asset) else None,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=check_specs(key, expectations, counted=counts_rows(asset)),
+        check_specs=_checks_of(asset, key),
         output_required=False,
         automation_condition=condition,
         freshness_policy=dg.FreshnessPolicy.time_window(duration_of(freshness)) if freshness else None,

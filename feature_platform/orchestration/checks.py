@@ -1,7 +1,7 @@
 """Expectations as asset checks: critical ones block downstream assets, the others only report."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 import polars as pl
@@ -16,8 +16,10 @@ from feature_platform.pipelines.candidates.intake import NO_EVENT_TIME
 from feature_platform.pipelines.candidates.sources import KEPT, TOO_LATE
 from feature_platform.pipelines.results import PublishResult
 from feature_platform.quality.validation import Outcome
+from feature_platform.training.leakage import Leak
 
 SAMPLE_ROWS, _LONGEST = 20, 2_000
+_LEAKAGE = "no_leakage"
 _COUNTED = {
     NO_EVENT_TIME: "Rows without event time are left out; they stay in the raw data.",
     TOO_LATE: f"Rows that came later than the declared lateness are kept in `{TableKind.LATE}/`, not in the asset.",
@@ -70,6 +72,24 @@ def expectation_results(
             description=f"{count} {name.replace('_', ' ')}. {_COUNTED[name]}" if count else None,
             metadata={"rows": count},
         )
+
+
+def leakage_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
+    """Return the check that no column of a training set tells its labels."""
+    return dg.AssetCheckSpec(_LEAKAGE, asset=key, description="No column tells a label before anybody could know it.")
+
+
+def leakage_result(key: dg.AssetKey, leaks: Sequence[Leak]) -> dg.AssetCheckResult:
+    """Return the result of `leakage_spec`: an error where the declarations show a leak, a warning where values do."""
+    certain = any(leak.is_critical for leak in leaks)
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=_LEAKAGE,
+        passed=not leaks,
+        severity=dg.AssetCheckSeverity.ERROR if certain else dg.AssetCheckSeverity.WARN,
+        description=escape_markdown("; ".join(map(str, leaks))) or None,
+        metadata={"suspected": [f"{leak.column}: {leak.kind.value}" for leak in leaks]},
+    )
 
 
 def counts_rows(asset: object) -> bool:

@@ -145,16 +145,21 @@ def training_part(training_set: TrainingSet, plan: JoinPlan) -> pl.LazyFrame:
     return _training(unfilled_rows(training_set, plan))
 
 
-def division_facts(training_set: TrainingSet, rows: pl.LazyFrame) -> dict[str, object]:
+def count_parts(training_set: TrainingSet, rows: pl.LazyFrame) -> dict[str, int]:
+    """Count the rows of each part of a training set as it is stored; nothing without a split."""
+    if training_set.split is None:
+        return {}
+    counts = dict(rows.group_by(PART_COLUMN).len().collect().iter_rows())
+    return {part: counts.get(part, 0) for part in PARTS}
+
+
+def division_facts(training_set: TrainingSet, rows: pl.LazyFrame, parts: Mapping[str, int]) -> dict[str, object]:
     """Return what a manifest says of the division: the rows of each part, and the weights.
 
     Args:
         rows: the training set as it is stored.
     """
-    facts: dict[str, object] = {}
-    if training_set.split is not None:
-        counts = dict(rows.group_by(PART_COLUMN).len().collect().iter_rows())
-        facts["parts"] = {part: counts.get(part, 0) for part in PARTS}
+    facts: dict[str, object] = {"parts": dict(parts)} if parts else {}
     if training_set.weights is not None:
         column = training_set.weights.column
         pairs = rows.select(column, WEIGHT_COLUMN).drop_nulls().unique().sort(column).collect().iter_rows()

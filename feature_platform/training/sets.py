@@ -4,21 +4,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from warnings import warn
 
 import polars as pl
 
 from feature_platform.compute.features.service import SPINE_TIME
-from feature_platform.compute.features.training import plan_training_set, spine_of
 from feature_platform.compute.joins.explanation import Explanation, explain_join
 from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.compute.transforms.declared_types import with_arrays
-from feature_platform.compute.transforms.rows import prepare_rows
 from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.code_version import code_of
-from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import Stale, TrainingSet, validate_stale
 from feature_platform.ground.clock import instant
-from feature_platform.ground.errors import TablePinned
+from feature_platform.ground.errors import LeakageSuspected, TablePinned
 from feature_platform.ground.result_table import BriefResult, ResultTable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.stretches import read_stretches
@@ -26,12 +24,13 @@ from feature_platform.pipelines.candidates.shared import Span, profile_spec_of
 from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, report_incomplete
 from feature_platform.pipelines.publishing import Run
 from feature_platform.pipelines.results import Candidate, PublishResult
-from feature_platform.pipelines.tables import pieces_of_views
 from feature_platform.training.clipping import count_clipped
-from feature_platform.training.dividing import divided_rows, division_facts, is_divided, training_part
+from feature_platform.training.dividing import count_parts, division_facts, is_divided, training_part
 from feature_platform.training.export import STRETCH_ROWS, ExportedRows
 from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
-from feature_platform.training.labelled import NOT_FINAL, count_not_final, label_facts, label_tables
+from feature_platform.training.labelled import NOT_FINAL, count_not_final, label_facts
+from feature_platform.training.leakage import Leak, find_leaks
+from feature_platform.training.plans import plan_set, rows_of_set, tables_of
 
 UNLABELLED = "rows_without_label"
 CLIPPED = "request_values_clipped"
@@ -53,6 +52,7 @@ class BuiltTrainingSet(ExportedRows, BriefResult):
             the table of each goes and how many negatives each column has.
         incomplete: those tables, with their partitions.
         stretches: reads its rows some at a time.
+        leaks: what seems to tell its labels before their time; see `find_leaks`.
     """
 
     rows: pl.LazyFrame
@@ -61,6 +61,7 @@ class BuiltTrainingSet(ExportedRows, BriefResult):
     published: PublishResult
     incomplete: Sequence[IncompleteTable] = ()
     stretches: Callable[[], Iterator[pl.LazyFrame]] = lambda: iter(())
+    leaks: Sequence[Leak] = ()
 
     def summary(self) -> ResultTable:
         """Return how large it is and which version of which table it was built from."""
@@ -100,7 +101,7 @@ def build_training_set(
     pinned = _pin_versions(training_set, store, versions or {})
     resolved = {"versions": pinned, "root": str(store.root), **(config or {})}
     with Run(store, training_set.asset, run_id=run_id, config=resolved) as run:
-        plan = _plan(training_set, run.input_store, pinned)
+        plan = plan_set(training_set, run.input_store, pinned)
         explanation = explain_join(plan)
         run.config["execution"] = explanation.facts()
         incomplete = incomplete_tables(training_set, store, versions, asked=_span_of(explanation))
@@ -116,20 +117,44 @@ def build_training_set(
             if is_divided(training_set):
                 unfilled = training_part(training_set, plan)
             else:
-                unfilled = _plan(with_gaps(training_set), run.input_store, pinned).lazy()
+                unfilled = plan_set(with_gaps(training_set), run.input_store, pinned).lazy()
             learnt["imputation"] = keep_statistics(training_set, unfilled, store, run.stamp(candidate))
-    version = published.commit.version if published.commit else None
+    return _describe_set(training_set, store, plan, published, _Reading(pinned, incomplete, learnt))
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What a build has read, and found out on the way."""
+
+    versions: Mapping[str, int]
+    incomplete: Sequence[IncompleteTable]
+    learnt: Mapping[str, object]
+
+
+def _describe_set(
+    training_set: TrainingSet, store: OfflineStore, plan: JoinPlan, published: PublishResult, read: _Reading
+) -> BuiltTrainingSet:
+    """Return a training set that was published, with its manifest; warn of what seems to tell its labels."""
+    version = store.latest_version(training_set.asset) if published.commit is None else published.commit.version
     typed = partial(with_arrays, types=plan.schema())
     rows = typed(store.read(training_set.asset, version=version))
+    stretches = partial(read_stretches, store, training_set.asset, version, STRETCH_ROWS)
     clipped = count_clipped(training_set.service, rows)
     published = _with_clipped(clipped, _with_unlabelled(training_set, plan, published, rows))
-    manifest = _manifest(training_set, published, pinned, rows) | label_facts(training_set, plan, rows)
-    manifest |= division_facts(training_set, rows) | learnt
-    manifest |= {"incomplete": run.config["incomplete"], "pinned": _rolled_back(store, pinned)}
+    parts = count_parts(training_set, rows)
+    labels = [name for join in plan.outcomes if join.table for name in join.added]
+    leaks = find_leaks(training_set, store, stretches(), labels, parts)
+    if leaks:
+        warn(LeakageSuspected(training_set.name, list(map(str, leaks))), stacklevel=3)
+    manifest = _manifest(training_set, published, read.versions, rows) | label_facts(training_set, plan, rows)
+    manifest |= division_facts(training_set, rows, parts) | dict(read.learnt)
+    manifest |= {"incomplete": [table.facts() for table in read.incomplete]}
+    manifest |= {"pinned": _rolled_back(store, read.versions)}
     manifest |= {"clipped": clipped} if clipped else {}
-    stored = store.latest_version(training_set.asset) if version is None else version
-    stretches = partial(read_stretches, store, training_set.asset, stored, STRETCH_ROWS)
-    return BuiltTrainingSet(rows, pinned, manifest, published, incomplete, lambda: map(typed, stretches()))
+    manifest |= {"leaks": list(map(str, leaks))} if leaks else {}
+    return BuiltTrainingSet(
+        rows, read.versions, manifest, published, read.incomplete, lambda: map(typed, stretches()), leaks
+    )
 
 
 def explain_training_set(
@@ -140,32 +165,13 @@ def explain_training_set(
     Raises:
         TableNotFound, VersionNotFound: as `build_training_set`.
     """
-    return explain_join(_plan(training_set, store, _pin_versions(training_set, store, versions or {})))
+    return explain_join(plan_set(training_set, store, _pin_versions(training_set, store, versions or {})))
 
 
 def _pin_versions(training_set: TrainingSet, store: OfflineStore, versions: Mapping[str, int]) -> dict[str, int]:
     """Return the version of each table that is read: the one given, or the newest."""
-    names = _tables(training_set, store)
+    names = tables_of(training_set, store)
     return {name: versions[name] if name in versions else store.latest_version(name) for name in names}
-
-
-def _tables(training_set: TrainingSet, store: OfflineStore) -> list[str]:
-    names = {name for view in training_set.service.views for name in view.tables_read}
-    names |= {label.read_from.asset for label in training_set.labels}
-    if isinstance(training_set.spine, Spine) or store.exists(training_set.spine.asset):
-        names.add(training_set.spine.asset)
-    return sorted(names)
-
-
-def _plan(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, int]) -> JoinPlan:
-    source = training_set.spine
-    if isinstance(source, Spine) or source.asset in pinned:
-        stored = store.read(source.asset, version=pinned[source.asset])
-    else:
-        stored = prepare_rows(source, source.connector.scan(source.name))
-    tables = pieces_of_views(training_set.service.views, store, pinned)
-    labels = label_tables(training_set, store, pinned)
-    return plan_training_set(training_set, spine_of(source, stored, training_set.service.request), tables, labels)
 
 
 def _candidate(
@@ -174,7 +180,7 @@ def _candidate(
     code = code_of(training_set)
     return Candidate(
         asset=training_set.asset,
-        rows=divided_rows(training_set, plan) if is_divided(training_set) else plan.lazy(),
+        rows=rows_of_set(training_set, plan),
         code_version=code.version,
         functions=code.functions,
         inputs=pinned,

@@ -68,7 +68,8 @@ def _declarations(module: str, guess: Guess, place: str) -> str:
         reading=guess.reading,
         sums=sums,
         ranges=ranges,
-        outcome=f'next_{value}="{value}"' if value else f'next_at="{clock}"',
+        next_sums=f'fp.Sum("{value}", windows=["1d"]), ' if value else "",
+        immature="" if guess.last > day_after(day_after(guess.first)) else ', immature="keep"',  # some label is final
     )
 
 
@@ -117,14 +118,15 @@ def activity(events: pl.LazyFrame) -> pl.LazyFrame:
     return events
 
 
-@fp.label(entity=entity, source=events)
-def what_comes_next(events: pl.LazyFrame) -> pl.LazyFrame:
-    """What is seen next."""
-    return events.select("{key}", "{clock}", {outcome})
+@fp.label(entity=entity, source=events, aggregations=[{next_sums}fp.Count(windows=["1d"])])
+def next_day(events: pl.LazyFrame) -> pl.LazyFrame:
+    """What happens in the day to come."""
+    return events
 
 
+daily = fp.Spine.every_key("daily", source=events, entity=entity, every="1d", active="7d")
 recent = fp.FeatureService("recent", features=[activity])
-training = fp.TrainingSet("next_event", service=recent, spine=events, label=what_comes_next, horizon="7d")
+training = fp.TrainingSet("next_day", service=recent, spine=daily, label=next_day{immature})
 '''
 
 _DEFINITIONS = '''"""The Dagster code location: `dagster dev -m definitions`."""

@@ -3,6 +3,7 @@
 from feature_platform.ground.errors.alerts import AlertStoreFailed, DeliveryFailed, UnknownAlert
 from feature_platform.ground.errors.base import FeaturePlatformError, join_names
 from feature_platform.ground.errors.data import (
+    CannotReproduce,
     ColumnCollision,
     ExpectationsFailed,
     IncompleteTablesRefused,
@@ -90,6 +91,7 @@ from feature_platform.ground.errors.warned import (
     ContractPartlyMapped,
     FeaturePlatformWarning,
     IncompleteTables,
+    LeakageSuspected,
     PinnedPartitionsLeft,
     PushesRenamed,
     PushSetAside,
@@ -102,6 +104,7 @@ __all__ = [
     "AlertStoreFailed",
     "BindRefused",
     "CannotListen",
+    "CannotReproduce",
     "CannotStart",
     "ColumnCollision",
     "CommitConflict",
@@ -120,6 +123,7 @@ __all__ = [
     "IncompleteTablesRefused",
     "InvalidDeclaration",
     "InvalidKey",
+    "LeakageSuspected",
     "LineageUnsent",
     "MissingColumns",
     "MissingRequestField",

@@ -117,6 +117,16 @@ class PublishedRowsChanged(FeaturePlatformError):
         )
 
 
+class CannotReproduce(FeaturePlatformError):
+    """A version of a training set that today's declaration cannot build, since it reads other tables."""
+
+    def __init__(self, table: str, version: int, missing: Iterable[str]) -> None:
+        super().__init__(
+            f"`{table}` at version {version} was built without {join_names(f'`{name}`' for name in missing)}, which "
+            "its declaration reads now. Check out the code of that version."
+        )
+
+
 class NoFinalLabel(FeaturePlatformError):
     """A training set of which no row has a label that cannot change any more."""
 

@@ -30,6 +30,16 @@ class IncompleteTables(FeaturePlatformWarning):
         )
 
 
+class LeakageSuspected(FeaturePlatformWarning):
+    """A training set has a column that seems to tell its label before anybody could know it."""
+
+    def __init__(self, training_set: str, leaks: Sequence[str]) -> None:
+        super().__init__(
+            f"Training set `{training_set}` may tell its labels: {'; '.join(leaks)}. A model that learns from it will "
+            "be worse in use than in tests; see docs/how-to/training-sets.md."
+        )
+
+
 class PushSetAside(FeaturePlatformWarning):
     """A push that no log can take, or that cannot be read, was moved out of the way of the others; it is kept."""
 
