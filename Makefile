@@ -57,7 +57,7 @@ RESOLUTION ?= lowest-direct
 .PHONY: test-ranges
 test-ranges: services | $(filter .tools/bin/uv,$(UV)) ## Run the tests with the oldest packages that are allowed (RESOLUTION=highest: the newest)
 	@$(UV) venv --quiet --clear --python $(PYTHON) .ranges
-	@$(UV) pip install --quiet --python .ranges/bin/python --resolution $(RESOLUTION) --editable ".[adbc,alerts,contracts,dagster-postgres,dlt,flights,iceberg,jwt,kafka,lineage,objects,postgres,redis]" --group dev
+	@$(UV) pip install --quiet --python .ranges/bin/python --resolution $(RESOLUTION) --editable ".[adbc,alerts,contracts,dagster-postgres,dlt,flights,iceberg,jwt,kafka,lineage,objects,postgres,redis,retail]" --group dev
 	@.ranges/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 .PHONY: coverage

@@ -1,4 +1,4 @@
-"""The compiled definitions of the reference project, as text: a change of what Dagster gets shows as a diff."""
+"""The compiled definitions of both reference projects, as text: a change of what Dagster gets shows as a diff."""
 
 import os
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
-from feature_platform.definitions import defs
-
-GOLDEN = Path(__file__).parent / "flights.golden.txt"
+from feature_platform.definitions import defs as flights
+from feature_platform.examples.retail.definitions import defs as retail
 
 
 def described(definitions: dg.Definitions) -> Iterator[str]:
@@ -48,8 +48,12 @@ def described(definitions: dg.Definitions) -> Iterator[str]:
         yield f"sensor {sensor.name}: every {sensor.minimum_interval_seconds} s, {sensor.default_status.value.lower()}"
 
 
-def test_the_compiled_definitions_of_the_flights_are_the_golden_text() -> None:
-    found = "\n".join(described(defs)) + "\n"
+@pytest.mark.parametrize(("name", "definitions"), [("flights", flights), ("retail", retail)])
+def test_the_compiled_definitions_of_a_reference_project_are_its_golden_text(
+    name: str, definitions: dg.Definitions
+) -> None:
+    golden = Path(__file__).parent / f"{name}.golden.txt"
+    found = "\n".join(described(definitions)) + "\n"
     if os.environ.get("UPDATE_GOLDEN"):
-        GOLDEN.write_text(found)
-    assert found == GOLDEN.read_text()
+        golden.write_text(found)
+    assert found == golden.read_text()
