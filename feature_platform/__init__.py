@@ -92,7 +92,7 @@ if TYPE_CHECKING:
     from feature_platform.upkeep.orphans import drop_orphans, find_orphans
     from feature_platform.upkeep.pinning import release, roll_back
     from feature_platform.verification.version_diff import diff_versions
-    from feature_platform.verification.why import why
+    from feature_platform.verification.why import why, why_row
 
 __all__ = [
     "Any",
@@ -187,6 +187,7 @@ __all__ = [
     "take_in",
     "testing",
     "why",
+    "why_row",
 ]
 
 
@@ -241,6 +242,7 @@ _HOMES = {
     "suite_of": "quality.suites",
     "take_in": "monitoring.watching",
     "why": "verification.why",
+    "why_row": "verification.why",
 }
 _ROOMS = {
     "access": "access",

@@ -52,7 +52,7 @@ PUBLIC = """
     maintain_all
     materialize migrate monitor_asset on_demand online online_features plan_migration point_in_time_join project_of
     publish push ratio release reproduce_training_set roll_back sources stale_assets suite_of take_in testing
-    why
+    why why_row
 """
 
 

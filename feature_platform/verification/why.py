@@ -6,11 +6,13 @@ from datetime import datetime
 from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.service import FeatureService
+from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import instant
 from feature_platform.offline import OfflineStore
 from feature_platform.verification.tracing.services import Asker
 from feature_platform.verification.tracing.traced import TracedValue
+from feature_platform.verification.tracing.training_rows import trace_training_row
 
 Explainable = FeatureView | OnDemandView | FeatureService
 _KINDS = (FeatureView, OnDemandView, FeatureService)
@@ -67,3 +69,24 @@ def why(
     if isinstance(declared, OnDemandView):
         return asker.trace_on_demand(declared, feature)
     return asker.trace_view(declared, feature)
+
+
+def why_row(
+    training_set: TrainingSet, column: str, row: int, store: OfflineStore, version: int | None = None
+) -> TracedValue:
+    """Trace a feature in a row of a built training set, in the versions of the tables that it was built from.
+
+    `found.inputs` has the answer of `why` for the key and moment of the row. A gap that was filled is told as such.
+
+    Args:
+        column: a feature, as the training set has it.
+        row: its place in the training set; 0 is the first.
+        version: of the training set. Defaults to the newest.
+
+    Raises:
+        UnknownName, InvalidDeclaration: there is no such column or row, or the column is no feature.
+        TableNotFound: the training set was never built.
+        VersionNotFound: it, or a table that it was built from, does not keep the version any more.
+    """
+    require_kind("fp.why_row", training_set, TrainingSet, "a training set")
+    return trace_training_row(training_set, column, row, store, version)

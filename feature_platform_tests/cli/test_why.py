@@ -32,6 +32,8 @@ def share(row):
 
 zero = fp.Impute.constant(0)
 offer = fp.FeatureService("spending", [spending, friend, share], impute={"friend__amount_sum_2d": zero})
+asked = pl.DataFrame({"customer": [7, 8], "event_timestamp": [at(4), at(5)]})
+trained = fp.TrainingSet("trained", service=fp.FeatureService("plain", [spending]), spine=asked)
 """
 
 
@@ -88,10 +90,26 @@ def test_aliases_services_and_on_demand_views_are_found() -> None:
     assert " is True (present)" in said("why", "share.late", *words).stdout
 
 
+def test_a_row_of_a_training_set_is_asked_by_its_number() -> None:
+    assert said("training-set", "build", "trained").exit_code == 0
+    result = said("why", "trained.amount_sum_2d", "--row", "0")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (
+        0,
+        "trained.amount_sum_2d of customer=7 at 2024-01-04T00:00Z is 5.0 (present)",
+    )
+    both = said("why", "training_sets/trained.amount_sum_2d", "--row", "0", *AT)
+    assert (both.exit_code, "is one about a row of a training set. Give --row 3" in both.stderr) == (1, True)
+    alone = said("why", "spending.amount_sum_2d", "--key", "customer=7")
+    assert (alone.exit_code, "is one about a moment. Give --at" in alone.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["spendings.amount_sum_2d"], "has no view or service `spendings`. It has: spending, share, friend."),
+        (
+            ["spendings.amount_sum_2d"],
+            "has no view, service or training set `spendings`. It has: spending, share, friend",
+        ),
         (["spending.amount", "--key", "customer=7"], "has no feature `amount`. It has: amount_sum_2d."),
         (["spending"], "The feature is 'spending'. Write VIEW.FEATURE"),
         (["spending.amount_sum_2d"], "The key of feature view `spending`"),

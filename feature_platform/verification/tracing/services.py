@@ -68,7 +68,7 @@ class Asker:
         Raises:
             UnknownName: the service has no such column.
         """
-        columns = dict(self._columns_of(service))
+        columns = self.columns_of(service)
         if column not in columns:
             raise UnknownName(f"Feature service `{service.name}`", "feature", column, columns)
         owner, feature = columns[column]
@@ -135,13 +135,16 @@ class Asker:
         keys = {name for view in service.views for name in view.join_keys}
         if missing := sorted(keys - set(self.key)):
             raise MissingColumns(f"The key of on-demand view `{selection.view.name}`", missing, self.key)
-        columns = [pl.Series(name, [value]) for name, value in self.key.items()]
+        columns = [pl.Series(name, [value]) for name, value in self.key.items() if name in (*keys, *selection.request)]
         spine = pl.DataFrame([*columns, pl.Series(SPINE_TIME, [self.at], UTC)])
         plan = plan_features(service, spine.lazy(), pieces_of_views(service.views, self.store, self.versions))
         return {name: dtype for join in plan.joins for name, dtype in join.added.items()}
 
-    def _columns_of(self, service: FeatureService) -> Iterator[tuple[str, tuple[FeatureView | OnDemandView, str]]]:
-        """Yield each column of a service with the view, and the feature of it, that it shows."""
+    def columns_of(self, service: FeatureService) -> Mapping[str, tuple[FeatureView | OnDemandView, str]]:
+        """Return each column of a service with the view, and the feature of it, that it shows."""
+        return dict(self._named_columns(service))
+
+    def _named_columns(self, service: FeatureService) -> Iterator[tuple[str, tuple[FeatureView | OnDemandView, str]]]:
         for selection in map(selection_of, service.selections):
             if isinstance(selection, OnDemandSelection):
                 for feature in selection.features:
@@ -189,7 +192,7 @@ class Asker:
     def _group_of(self, service: FeatureService, by: str) -> object:
         if by in self.key:
             return self.key[by]
-        columns = dict(self._columns_of(service))
+        columns = self.columns_of(service)
         if by not in columns:
             raise MissingColumns(f"The key, whose imputation in `{service.name}` groups by it,", [by], self.key)
         owner, feature = columns[by]
