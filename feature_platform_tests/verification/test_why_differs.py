@@ -119,10 +119,29 @@ def test_it_is_made_again_from_the_version_that_was_read_and_not_from_a_newer_on
     for number, feature, value in ((0, "amount", 10.0), (1, "amount_sum_2d", 20.0)):
         found = why(newer[number], feature, {"customer": "ann"}, at(4), store)
         assert (found.value, found.agrees, dict(found.steps)["made from"]) == (value, True, "sources/orders@0")
+        partitions = "2024-01-03, 2024-01-04" if number else "2024-01-04, 2024-01-05"
+        assert found.steps[-1] == (
+            "newer",
+            f"sources/orders@1 has other rows in {partitions}; a run makes the value again",
+        )
     fp.materialize(newer[1], store, at(), at(5), partitions=GRID)
     now = why(newer[1], "amount_sum_2d", {"customer": "ann"}, at(4), store)
     then = why(newer[1], "amount_sum_2d", {"customer": "ann"}, at(4), store, versions={"views/sums": 0})
     assert (now.value, now.agrees, then.value, then.agrees) == (22.0, True, 20.0, True)
+
+
+def test_a_row_that_came_after_its_partition_was_made_is_not_published(store: fp.OfflineStore) -> None:
+    eve = pl.DataFrame({"customer": ["eve"], "at": [at(1)], "amount": [3.0]}, schema=daily().schema)
+    newer = views(pl.concat([daily(), eve]))
+    fp.materialize(newer[0].source, store, at(), at(5), partitions=GRID)
+    found = why(newer[0], "amount", {"customer": "eve"}, at(4), store)
+    assert (found.value, found.reason) == (None, Reason.NOT_PUBLISHED)
+    assert found.steps[:2] == (
+        ("row", "sources/orders@1 makes one of 2024-01-02T00:00Z"),
+        ("partition", "2024-01-02 of views/last was made before that"),
+    )
+    fp.materialize(newer[0], store, at(), at(5), partitions=GRID)
+    assert why(newer[0], "amount", {"customer": "eve"}, at(4), store).value == 3.0
 
 
 def test_a_source_version_that_is_gone_is_said_and_the_value_is_still_told(store: fp.OfflineStore) -> None:

@@ -135,7 +135,9 @@ class ReadTables:
         return as_events(self.view.source, self._scan.drop(PARTITION, strict=False))
 
     def read_partitions(self, keys: Sequence[str]) -> pl.LazyFrame:
-        """Return the rows of `read_all` that are in some partitions."""
+        """Return the rows of `read_all` that are in some partitions; `""` is a table without any."""
+        if list(keys) == [WHOLE]:
+            return self.read_all()
         return as_events(self.view.source, self._scan.filter(pl.col(PARTITION).is_in(keys)).drop(PARTITION))
 
     def read_between(self, low: datetime, high: datetime) -> pl.LazyFrame:
@@ -151,6 +153,28 @@ class ReadTables:
         rows = self._scan.filter(pl.col(PARTITION).is_between(pl.lit(first), pl.lit(last))).drop(PARTITION)
         time = pl.col(str(source.event_time))
         return as_events(source, rows.filter(time >= pl.lit(low, UTC), time < pl.lit(high, UTC)))
+
+    def describe_newer(self, low: datetime, high: datetime) -> list[tuple[str, str]]:
+        """Return a step for each table that has other rows by now: of the source, between two times."""
+        steps = []
+        for name, version in self.versions.items():
+            contents = self.store.contents(name)
+            if contents.version <= version:
+                continue
+            changed = contents.changed_since(version)
+            if name != self.view.source.asset and changed:
+                steps.append(("newer", f"{name}@{contents.version} has other rows; a run may make the value again"))
+            elif keys := sorted(changed & self._partitions_between(contents, low, high)):
+                where = f" in {', '.join(keys[:3])}{', ...' * (len(keys) > 3)}" if keys != [WHOLE] else ""
+                steps.append(("newer", f"{name}@{contents.version} has other rows{where}; a run makes the value again"))
+        return steps
+
+    def _partitions_between(self, contents: Contents, low: datetime, high: datetime) -> set[str]:
+        grain = contents.grain
+        if grain is None:
+            return {WHOLE}
+        first, last = (partition_key(partition_start(each, grain), grain) for each in (low, high))
+        return {key for key in contents.states() if first <= key <= last}
 
     def enrich(self, events: pl.LazyFrame) -> pl.LazyFrame:
         """Return events as the function of the view is given them."""

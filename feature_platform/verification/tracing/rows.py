@@ -103,13 +103,11 @@ class _RowsOfKey:
         return question.answer(Reason.NO_ROW, ("row", f"{self.table.name}@{self.table.version} has no row of the key"))
 
     def _unpublished_row(self) -> list[tuple[str, str]] | None:
-        """Return what the source makes of partitions that the table lacks, as steps."""
+        """Return what the source makes of partitions that the table lacks, or has from before, as steps."""
         source = self.question.view.source.asset
         if self.question.view.event_time is None or self.table.contents.grain is None:
             return None
-        held = self.question.store.partition_states(source, self.question.versions.get(source))
-        last = self.partition_of(self.question.at)
-        missing = sorted((key for key in held if key not in self.table.states and key <= last), reverse=True)
+        missing = sorted(self._unpublished_partitions(), reverse=True)
         read = ReadTables(self.question.view.original, self.question.store, self.question.versions)
         for start, end in growing_cuts(len(missing)):
             found = try_to_make(partial(self._make_seen, read, missing[start:end])).value
@@ -117,8 +115,23 @@ class _RowsOfKey:
                 time = found[str(self.question.view.event_time)][-1]
                 partition = self.partition_of(time)
                 step = f"{source}@{read.source_version} makes one of {short_moment(time)}"
-                return [("row", step), ("partition", f"{partition} of {self.table.name} was never materialized")]
+                why = "was made before that" if partition in self.table.states else "was never materialized"
+                return [("row", step), ("partition", f"{partition} of {self.table.name} {why}")]
         return None
+
+    def _unpublished_partitions(self) -> Iterator[str]:
+        """Yield the partitions up to the moment of which the source has other rows than the table was made from."""
+        source, last = self.question.view.source.asset, self.partition_of(self.question.at)
+        contents = self.question.store.contents(source)
+        changed: dict[int, set[str]] = {}
+        for key in contents.states(self.question.versions.get(source)):
+            state = self.table.states.get(key)
+            version = None if state is None else state.inputs.get(source)
+            if version is not None and version not in changed:
+                changed[version] = contents.changed_since(version) if version < contents.version else set()
+            is_stale = version is not None and key in changed[version]
+            if key <= last and (state is None or is_stale):
+                yield key
 
     # -------------------------------------------------------------- made again
 
@@ -140,6 +153,8 @@ class _RowsOfKey:
         told = [self._describe_value(row) for row in (winner, None if again is None else again.row)]
         state = self.table.states.get(self.partition_of(answer.time))
         steps.append(compare_with_source(self.table.name, self.question.view, state, *told, agrees=agrees))
+        if again is not None:
+            steps += again.read.describe_newer(answer.time or self.question.at, self.question.at)
         return replace(answer, agrees=agrees, steps=tuple(steps))
 
     def _are_same(self, winner: pl.DataFrame, again: pl.DataFrame) -> bool:
@@ -155,7 +170,7 @@ class _RowsOfKey:
 
     def _make_seen(self, read: ReadTables, keys: Sequence[str]) -> pl.DataFrame:
         """Return the rows of the key that are seen, made of some partitions of the source."""
-        return self.find_seen(feature_rows(read.view, read.enrich(read_rows(read, keys))))
+        return self.find_seen(feature_rows(read.view, read.enrich(read.read_partitions(keys))))
 
     def _make_again(self) -> "_RowAgain | None":
         """Make the rows of the key again, the latest partitions first, until one is seen."""
@@ -187,11 +202,6 @@ class _RowsOfKey:
             yield part, before
 
 
-def read_rows(read: ReadTables, keys: Sequence[str]) -> pl.LazyFrame:
-    """Return the rows of a source in some partitions, or of a table without any."""
-    return read.read_all() if list(keys) == [WHOLE] else read.read_partitions(keys)
-
-
 @dataclass(frozen=True, eq=False)
 class _RowAgain:
     """A row as its source makes it again.
@@ -208,7 +218,7 @@ class _RowAgain:
     @cached_property
     def origin(self) -> pl.DataFrame:
         """Return the rows of the source that it is made from: without one of them it would be another."""
-        events, time = read_rows(self.read, self.partitions), self.rows.question.view.event_time
+        events, time = self.read.read_partitions(self.partitions), self.rows.question.view.event_time
         if time is not None and self.read.view.partitioned:
             events = events.filter(pl.col(time) == self.row[time].item())
         return rows_that_suffice(events.collect(), self._makes_it)

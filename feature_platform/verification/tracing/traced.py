@@ -11,6 +11,8 @@ import polars as pl
 from feature_platform.ground.clock import rfc3339
 from feature_platform.ground.shortening import shorten_value
 
+_MOST_ROWS = 100  # as facts
+
 
 class Reason(StrEnum):
     """Why a value is there, or is null.
@@ -21,7 +23,7 @@ class Reason(StrEnum):
         NO_ROW: the key has no row at any time.
         NOT_YET: its first row, or the first published instant, is later than the moment.
         NOT_KNOWN_YET: it had happened, but was known, or published, only after the moment.
-        NOT_PUBLISHED: its source has the row, and the table has not: its partition was not materialized.
+        NOT_PUBLISHED: its source has it, and the table has not: its partition was not made, or before the row came.
         EXPIRED: the row is older than the `ttl`.
         NULL_IN_ROW: the row or the events are there, and give null.
         EMPTY_WINDOW: no event counts in the window.
@@ -87,7 +89,7 @@ class TracedValue:
         return self.agrees is False or any(each.differs for each in self.inputs)
 
     def facts(self) -> dict[str, object]:
-        """Return the same as plain values, for JSON: times as text, rows as lists of dicts."""
+        """Return the same as plain values, for JSON: times as text, rows as lists of dicts, at most 100 of them."""
         return {
             "feature": self.feature,
             "key": {name: _plain(value) for name, value in self.key.items()},
@@ -99,6 +101,7 @@ class TracedValue:
             "stored": _plain(self.stored),
             "again": _plain(self.again),
             "agrees": self.agrees,
+            "row_count": self.rows.height,
             "rows": _plain_rows(self.rows),
             "dimensions": {table: _plain_rows(rows) for table, rows in self.dimensions.items()},
             "inputs": [each.facts() for each in self.inputs],
@@ -153,7 +156,7 @@ def show_value(value: object) -> str:
 
 
 def _plain_rows(rows: pl.DataFrame) -> list[dict[str, object]]:
-    return [{name: _plain(value) for name, value in row.items()} for row in rows.iter_rows(named=True)]
+    return [{name: _plain(value) for name, value in row.items()} for row in rows.head(_MOST_ROWS).iter_rows(named=True)]
 
 
 def _plain(value: object) -> object:

@@ -77,7 +77,7 @@ class WindowsOfKey:
     def events(self) -> pl.DataFrame:
         """Return the events of the key in the widest window, known or not, with notes of what enriches them if kept."""
         view, source = self.read.view, self.read.view.source
-        low, high = min(start for start, _ in self.bounds.values()), max(end for _, end in self.bounds.values())
+        low, high = self._reach()
         time = pl.col(str(source.event_time))
         inside = (time >= pl.lit(moment_of(low), UTC)) & (time < pl.lit(moment_of(high), UTC))
         read = self.read.read_between(moment_of(low), moment_of(high))
@@ -128,11 +128,11 @@ class WindowsOfKey:
         agrees = None
         if stored is not None:
             agrees = are_alike(value, again)
-            steps.append(
-                compare_with_source(
-                    stored.table, self.read.view, stored.state, show_value(value), show_value(again), agrees=agrees
-                )
-            )
+            told = show_value(value), show_value(again)
+            steps.append(compare_with_source(stored.table, self.read.view, stored.state, *told, agrees=agrees))
+            if feature == self.question.feature:
+                low, high = self._reach()
+                steps += self.read.describe_newer(moment_of(low), moment_of(max(low, high - 1)))
         is_expired = answer.reason is Reason.EXPIRED
         reason = answer.reason if is_expired else Reason.PRESENT if value is not None else found.reason
         return replace(
@@ -145,6 +145,10 @@ class WindowsOfKey:
             again=again,
             agrees=agrees,
         )
+
+    def _reach(self) -> tuple[int, int]:
+        """Return the start and end of all windows, in microseconds."""
+        return min(start for start, _ in self.bounds.values()), max(end for _, end in self.bounds.values())
 
     def _trace_derived(
         self, feature: str, answer: TracedValue, stored: StoredRow | None
