@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from feature_platform.compute.serving.answers import AnswerColumns
+from feature_platform.compute.serving.packed import stored_series_of
 from feature_platform.compute.serving.served_rows import NULL_VALUE, PRESENT
-from feature_platform.compute.serving.values import NULL, series_of, texts_of
+from feature_platform.compute.serving.values import NULL, texts_of
 from feature_platform.compute.transforms.on_demand import Computation, on_demand_types
 from feature_platform.compute.transforms.request_fields import Clipped, convert_request, owner_of_request
 from feature_platform.declarations.on_demand import OnDemandSelection
@@ -98,7 +99,8 @@ class _StoredInput:
     def series(self, inputs: Mapping[str, AnswerColumns]) -> pl.Series:
         """Return its values, in their own type."""
         columns = inputs[self._view]
-        return series_of(self._name, self._dtype, columns.row_times if self._is_time else columns.values[self._name])
+        texts = columns.row_times if self._is_time else columns.values[self._name]
+        return stored_series_of(self._name, self._dtype, texts)
 
 
 def _owner_and_feature(name: str) -> tuple[str, str]:

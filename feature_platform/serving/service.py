@@ -265,14 +265,21 @@ class ServedService:
         for name in (*(name for name, _ in wanted), *needed):
             if name not in types:
                 raise UnknownName(f"Feature view `{view.name}`", "feature", name, types)
-        names, timeless = list(types), view.event_time is None
+        timeless = view.event_time is None
         return CompiledView(
             view,
             table,
             pick_features(
-                view.name, [name for name, _ in wanted], names, [name for _, name in wanted], timeless=timeless
+                view.name, [name for name, _ in wanted], types, [name for _, name in wanted], timeless=timeless
             ),
-            pick_features(view.name, needed, names, [f"{view.name}.{name}" for name in needed], timeless=timeless),
+            pick_features(
+                view.name,
+                needed,
+                types,
+                [f"{view.name}.{name}" for name in needed],
+                timeless=timeless,
+                as_stored=True,
+            ),
             types,
             f"{dict(table.keys)}{dict(view.spine_keys)}",
             view.ttl_us,

@@ -188,3 +188,11 @@ def test_columns_of_lists_and_objects_come_by_feasts_endpoint(fields_server: Fea
     columns = dict(zip(told["metadata"]["feature_names"], told["results"], strict=True))
     assert columns["square"]["values"] == [1.5]
     assert columns["seen_place"]["values"] == [{"lat": 1.5, "tags": [1]}]
+
+
+def test_a_value_that_is_nested_without_end_is_refused(fields_server: FeatureServer) -> None:
+    deep = b'{"service": "fields", "entities": [{"query": %b%b}]}' % (b"[" * 100_000, b"]" * 100_000)
+    told = ask(fields_server, "/v1/features", deep)
+    assert (told.status, "nested too deeply" in told.json["message"]) == (422, True)
+    some = ask(fields_server, "/v1/features", deep.replace(b"[" * 99_900, b"").replace(b"]" * 99_900, b""))
+    assert some.status == 422

@@ -11,8 +11,10 @@ from functools import cached_property
 from operator import itemgetter
 
 import msgspec
+import polars as pl
 
 from feature_platform.compute.serving.entries import EVENT, HAS_NULLS, HEADER, NULLS, TEXT
+from feature_platform.compute.serving.packed import may_be_packed, unpack
 from feature_platform.compute.serving.served_rows import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT, ServedRows
 from feature_platform.compute.serving.values import BETWEEN, NULL
 from feature_platform.ground.clock import microsecond_of
@@ -35,6 +37,7 @@ class FeaturePick:
     Attributes:
         names: what they are called in the answer.
         places: where each is in a row; None when it is the whole row in order.
+        packed: which of them may be packed in a row, and are JSON in the answer.
         timeless: facts without a date have no event time and no age.
     """
 
@@ -42,6 +45,12 @@ class FeaturePick:
     names: tuple[str, ...]
     places: tuple[int, ...] | None
     timeless: bool = False
+    packed: tuple[int, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the values asked for are those of a row as it stands."""
+        return self.places is None and not self.packed
 
     @cached_property
     def around(self) -> tuple[bytes, bytes, bytes]:
@@ -52,7 +61,13 @@ class FeaturePick:
     def values(self, row: bytes) -> Sequence[bytes]:
         """Return the values asked for of one row."""
         texts = row[HEADER:].split(BETWEEN)
-        return texts if self.places is None else _at(self.places, texts)
+        found = texts if self.places is None else _at(self.places, texts)
+        if not self.packed:
+            return found
+        unpacked = list(found)
+        for place in self.packed:
+            unpacked[place] = unpack(unpacked[place])
+        return unpacked
 
 
 def _at(places: tuple[int, ...], texts: Sequence[bytes]) -> Sequence[bytes]:
@@ -60,15 +75,25 @@ def _at(places: tuple[int, ...], texts: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def pick_features(
-    view: str, features: Sequence[str], columns: Sequence[str], names: Sequence[str], *, timeless: bool = False
+    view: str,
+    features: Sequence[str],
+    columns: Mapping[str, pl.DataType],
+    names: Sequence[str],
+    *,
+    timeless: bool = False,
+    as_stored: bool = False,
 ) -> FeaturePick:
     """Pick some features of a view whose rows hold others, too.
 
     Args:
         features: those asked for; `names` are what they are called.
+        columns: what the rows hold, in order, and their types.
+        as_stored: leave vectors packed, for `packed.stored_series_of`.
     """
-    places = tuple(columns.index(feature) for feature in features)
-    return FeaturePick(view, tuple(names), None if places == tuple(range(len(columns))) else places, timeless)
+    order = list(columns)
+    places = tuple(order.index(feature) for feature in features)
+    packed = () if as_stored else tuple(n for n, each in enumerate(features) if may_be_packed(columns[each]))
+    return FeaturePick(view, tuple(names), None if places == tuple(range(len(order))) else places, timeless, packed)
 
 
 # ---------------------------------------------------------------- by column
@@ -157,7 +182,7 @@ def answer_rows_of(picks: FeaturePick, served: ServedRows, now: datetime) -> Row
     """
     rows, width = served.rows, len(picks.names)
     present = b",".join([_PRESENT] * width)
-    if picks.places is None and _is_steady(served):
+    if picks.is_whole and _is_steady(served):
         values, statuses = [row[HEADER:] for row in rows if row], [present] * len(rows)
     else:
         texts = [
@@ -174,7 +199,7 @@ def answer_rows_of(picks: FeaturePick, served: ServedRows, now: datetime) -> Row
 
 def write_rows_of_one(picks: FeaturePick, served: ServedRows, now: datetime) -> bytes:
     """Write what `join_rows` writes of a single view; in the usual case each row is written in one step."""
-    if picks.places is not None or picks.timeless or not _is_steady(served):
+    if not picks.is_whole or picks.timeless or not _is_steady(served):
         return join_rows([answer_rows_of(picks, served, now)])
     moment, parts = microsecond_of(now) - YEAR_ONE, list[bytes]()
     before, between, behind = picks.around

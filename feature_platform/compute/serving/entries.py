@@ -4,7 +4,7 @@ An entry is one row or more, newest first, of which the first that is visible at
 entries are one row; more are kept only while the newest are not visible yet. Behind rows that were pushed stand
 their tags, which name the push of each of them, in the place of a row that is never visible.
 
-A row is a header of fixed width and then its values (`values.row_text`). In the header are, as text that sorts as
+A row is a header of fixed width and then its values (`packed.row_text`). In the header are, as text that sorts as
 time does: the event time as people read it (27 bytes), the event time and the moment it was known (18 digits each,
 `sortable`), whether a value is null, whether the row was pushed, and whether the entry has more rows.
 """
@@ -14,7 +14,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.serving.values import row_text
+from feature_platform.compute.serving.packed import row_text
 from feature_platform.ground.clock import ALWAYS, UTC, rfc3339_text
 from feature_platform.ground.sortable_moments import YEAR_ONE, sortable_text
 from feature_platform.ground.working_columns import (

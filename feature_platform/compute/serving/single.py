@@ -11,6 +11,7 @@ import msgspec
 import polars as pl
 
 from feature_platform.compute.serving.keys import encode_keys
+from feature_platform.compute.serving.packed import stored_texts_of
 from feature_platform.compute.serving.tile_bytes import is_fixed
 from feature_platform.compute.serving.tiles import tile_key
 from feature_platform.compute.serving.values import BETWEEN, texts_of
@@ -46,7 +47,7 @@ def single_entry(
     moment = moment_of(happened)
     nulls = any(row[name].null_count() for name in features)
     header = b"%b%b%018d%bp." % (rfc3339(moment).encode(), sortable(moment), heard - YEAR_ONE, b"01"[nulls : nulls + 1])
-    return {key: header + BETWEEN.join(texts_of(row[name])[0] for name in features)}
+    return {key: header + BETWEEN.join(stored_texts_of(row[name])[0] for name in features)}
 
 
 def single_tile(

@@ -6,7 +6,7 @@ text is the inside of a JSON array and splits into its values again without bein
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -23,16 +23,6 @@ NULL = b"null"
 _NAMED = {"NaN": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _ODD = {number: f'"{name}"'.encode() for number, name in _NAMED.items()}
 _FEW = 1_000  # values up to which Python writes a column sooner than a query begins
-
-
-def row_text(schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """Return the values of each row as one text, in the order of the schema.
-
-    Raises:
-        WrongColumnType: a column has a type that JSON cannot hold.
-    """
-    texts = [json_text(pl.col(name), dtype, name).fill_null("null") for name, dtype in schema.items()]
-    return pl.concat_str(texts, separator=BETWEEN.decode()) if texts else pl.lit("")
 
 
 def json_text(value: pl.Expr, dtype: pl.DataType, owner: str) -> pl.Expr:

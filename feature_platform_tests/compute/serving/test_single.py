@@ -36,6 +36,8 @@ VALUES: dict[str, tuple[pl.DataType, st.SearchStrategy[object]]] = {
     "moment": (UTC, st.datetimes(datetime(1000, 1, 1)).map(lambda moment: moment.replace(tzinfo=ZONE))),
     "length": (pl.Duration("us"), st.timedeltas(timedelta(-9), timedelta(9))),
     "several": (pl.List(pl.Int64()), st.lists(st.integers(-9, 9), max_size=3)),
+    "vector": (pl.Array(pl.Float32, 17), st.lists(st.none() | st.floats(width=32), min_size=17, max_size=17)),
+    "vectors": (pl.List(pl.Float32), st.lists(st.floats(width=32), min_size=14, max_size=18)),
     "both": (pl.Struct({"x": pl.Int64(), "y": pl.String()}), st.fixed_dictionaries({"x": st.just(1), "y": st.text()})),
 }
 KEYS: dict[str, tuple[dict[str, pl.DataType], st.SearchStrategy[dict[str, Any]]]] = {

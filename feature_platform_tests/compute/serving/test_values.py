@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_series_equal
 
-from feature_platform.compute.serving.values import BETWEEN, json_text, row_text, series_of, texts_of
+from feature_platform.compute.serving.packed import row_text
+from feature_platform.compute.serving.values import BETWEEN, json_text, series_of, texts_of
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import WrongColumnType
 from feature_platform_tests.effort import tries
