@@ -7,6 +7,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from feature_platform.declarations.about import About
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.derived import ratio
 from feature_platform.declarations.drift_rule import DriftRule
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from feature_platform.verification.why import why, why_row
 
 __all__ = [
+    "About",
     "Any",
     "BottomK",
     "Cadence",

@@ -43,16 +43,15 @@ def test_the_sdk_stays_callable_when_the_code_location_of_its_own_name_is_import
 
 
 PUBLIC = """
-    Any BottomK Cadence CommitStamp Count CountDistinct DriftRule Entity Expect FeaturePlatformError FeatureService
-    Field First FirstN Histogram Impute Kurtosis Last LastN Max Mean Min Mode Monitor OfflineStore Partitions
-    Project Quantile Rate Recency Request Row Sample Secret Settings Skew Source Spine Split Spool Std Sum Target
-    TimeTo TopK TrainingSet Var Weights access aggregations alert_channels alerts build_training_set definitions
-    diff_versions drift_report drift_scores drop_orphans errors expectations_from_suite explain feature_view
-    find_orphans flush historical_features imputation_statistics incomplete_tables label lineage_tree loaded_settings
-    maintain_all
-    materialize migrate monitor_asset on_demand online online_features plan_migration point_in_time_join project_of
-    publish push ratio release reproduce_training_set roll_back sources stale_assets suite_of take_in testing
-    why why_row
+    About Any BottomK Cadence CommitStamp Count CountDistinct DriftRule Entity Expect FeaturePlatformError
+    FeatureService Field First FirstN Histogram Impute Kurtosis Last LastN Max Mean Min Mode Monitor OfflineStore
+    Partitions Project Quantile Rate Recency Request Row Sample Secret Settings Skew Source Spine Split Spool Std
+    Sum Target TimeTo TopK TrainingSet Var Weights access aggregations alert_channels alerts build_training_set
+    definitions diff_versions drift_report drift_scores drop_orphans errors expectations_from_suite explain
+    feature_view find_orphans flush historical_features imputation_statistics incomplete_tables label lineage_tree
+    loaded_settings maintain_all materialize migrate monitor_asset on_demand online online_features plan_migration
+    point_in_time_join project_of publish push ratio release reproduce_training_set roll_back sources stale_assets
+    suite_of take_in testing why why_row
 """
 
 

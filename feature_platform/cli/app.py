@@ -1,6 +1,7 @@
 """The `feature-platform` command: what is done outside of Dagster."""
 
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from importlib.metadata import version as package_version
 from typing import Annotated
 
@@ -102,6 +103,8 @@ def check(
 ) -> None:
     """Compile a project: every declaration, its expectations and its Dagster assets.
 
+    The exit code is 1 when a service reads a deprecated feature after its end.
+
     Example: feature-platform check --project my_team.features
     """
     from feature_platform.orchestration.code_location import code_location
@@ -116,8 +119,22 @@ def check(
         typer.echo(f"{declared.name}: {len(declared.assets)} assets and {len(expectations)} expectations are fine.")
         for line in (*machine_files(), *_hidden_reads(declared)):
             typer.echo(line)
+        if ended := list(_ended_features(declared)):
+            typer.echo("\n".join(ended))
+            raise typer.Exit(1)
         if open_sources and not sources.print_remarks(declared):
             raise typer.Exit(1)
+
+
+def _ended_features(project: Project) -> Iterator[str]:
+    """Yield a line for each feature that a service reads although it should have gone by now."""
+    now = datetime.now(timezone.utc)
+    for service in project.services:
+        for view, name in service.features_read:
+            about = view.about.get(name)
+            if about is not None and about.until is not None and about.until <= now:
+                instead = "" if about.successor is None else f" Read `{about.successor}` instead."
+                yield f"{service.name}: `{view.name}.{name}` was to go on {about.until:%Y-%m-%d}.{instead}"
 
 
 def _hidden_reads(project: Project) -> Iterator[str]:

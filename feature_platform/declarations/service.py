@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from warnings import warn
 
 import polars as pl
 
+from feature_platform.declarations.about import About, Stage, validate_stage
 from feature_platform.declarations.field import Field
 from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_name
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView
 from feature_platform.declarations.request import merge_bounds, merge_fields
 from feature_platform.declarations.source import validate_owner
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
-from feature_platform.ground.errors import DuplicateName, InvalidDeclaration, UnknownName
+from feature_platform.ground.errors import DuplicateName, FeatureDeprecated, InvalidDeclaration, UnknownName
 from feature_platform.parts.imputation import Imputation
 
 Selected = FeatureView | FeatureSelection | OnDemandView | OnDemandSelection
@@ -26,12 +28,14 @@ class FeatureService:
             What on-demand features read of views that are not listed is joined, and not shown.
         impute: how missing values of a feature are filled, fitted on the past only.
         full_names: name columns `view__feature`, for views whose features share names.
+        stage: how far it can be relied on; a stable service reads no experimental features.
     """
 
     name: str
     selections: tuple[Selected, ...]
     impute: Mapping[str, Imputation]
     full_names: bool
+    stage: Stage | None
     owner: str | None
     description: str
 
@@ -42,6 +46,7 @@ class FeatureService:
         *,
         impute: Mapping[str, Imputation] | None = None,
         full_names: bool = False,
+        stage: Stage | None = None,
         owner: str | None = None,
         description: str = "",
     ) -> None:
@@ -68,12 +73,14 @@ class FeatureService:
         object.__setattr__(self, "selections", tuple(features))
         object.__setattr__(self, "impute", dict(impute or {}))
         object.__setattr__(self, "full_names", full_names)
+        object.__setattr__(self, "stage", validate_stage(culprit, stage))
         object.__setattr__(self, "owner", validate_owner(culprit, owner))
         object.__setattr__(self, "description", description)
         merge_fields(culprit, (selection.request for selection in self.on_demand))
         merge_bounds(culprit, (selection.bounded for selection in self.on_demand))
         self._check_views(culprit)
         self._check_collisions(culprit)
+        self._check_stages(culprit)
 
     @property
     def views(self) -> tuple[FeatureView, ...]:
@@ -121,6 +128,35 @@ class FeatureService:
         is_alias = isinstance(view, FeatureView) and view.aliased is not None
         return f"{view.name}__{feature}" if self.full_names or is_alias else feature
 
+    @property
+    def described_columns(self) -> Mapping[str, tuple[FeatureView, str]]:
+        """Return the view and the name of each feature that it shows; of a whole row view those with an `fp.About`."""
+        return {
+            self.column(selected, name): (view_of(selected), name)
+            for selected in self.selections
+            if isinstance(selected, (FeatureView, FeatureSelection))
+            for name in _names_of(selected)
+        }
+
+    @property
+    def features_read(self) -> tuple[tuple[FeatureView, str], ...]:
+        """Return the features of views that it reads, those of on-demand features, too, each once."""
+        needed = [(view, name) for view, names in self.needs.items() for name in names]
+        return tuple(dict.fromkeys((*self.described_columns.values(), *needed)))
+
+    def _check_stages(self, culprit: str) -> None:
+        for view, name in self.features_read:
+            stage = view.stage_of(name)
+            if self.stage == "stable" and stage == "experimental":
+                raise InvalidDeclaration(
+                    culprit,
+                    f"is stable and reads `{view.name}.{name}`, which is experimental",
+                    "Leave it out, or say that it is stable.",
+                )
+            if stage == "deprecated":
+                about = view.about.get(name) or About(stage="deprecated")
+                warn(FeatureDeprecated(culprit, f"{view.name}.{name}", about.successor, about.until), stacklevel=4)
+
     def _check_views(self, culprit: str) -> None:
         owners = dict.fromkeys([*self.views, *(_view_of_selection(each) for each in self.selections)])
         names = [each.name for each in owners]
@@ -156,6 +192,15 @@ class FeatureService:
             for feature in self.impute:
                 if feature not in owners:
                     raise UnknownName(culprit, "feature to impute", feature, owners)
+
+
+def _names_of(selected: FeatureView | FeatureSelection) -> tuple[str, ...]:
+    """Return the features of a selection, as far as the declarations tell."""
+    return (
+        selected.features
+        if isinstance(selected, FeatureSelection)
+        else selected.declared_features or (*selected.about,)
+    )
 
 
 def named_features(selected: Selected) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TypeGuard, assert_never
 
 import polars as pl
 
+from feature_platform.declarations.about import About, Stage, validate_about, validate_stage, validate_tags
 from feature_platform.declarations.aliases import validate_alias_keys
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.enrichment import Enrichment, require_enrichments
@@ -61,6 +62,9 @@ class FeatureView:
     description: str
     enrichments: tuple[Enrichment, ...] = ()
     aliased: "FeatureView | None" = None
+    stage: Stage | None = None
+    tags: tuple[str, ...] = ()
+    about: Mapping[str, About] = field(default_factory=dict)
     spine_keys: Mapping[str, str] = field(default_factory=dict)
     types: Mapping[str, pl.DataType] = field(default_factory=dict)
 
@@ -198,6 +202,11 @@ class FeatureView:
         """Return the features that the declaration names; None for a row view, whose columns only data tells."""
         return self.windowing.features if self.windowing else None
 
+    def stage_of(self, feature: str) -> Stage | None:
+        """Return the stage of a feature: its own, or else that of the view."""
+        about = self.about.get(feature)
+        return self.stage if about is None or about.stage is None else about.stage
+
     @property
     def windows(self) -> Windowing:
         """Return its windows, for code that only windowed views come to.
@@ -263,6 +272,9 @@ def feature_view(
     expectations: Sequence[Expect] = (),
     monitor: Monitor | None = None,
     types: Mapping[str, pl.DataType] | None = None,
+    about: Mapping[str, About] | None = None,
+    stage: Stage | None = None,
+    tags: Sequence[str] = (),
     owner: str | None = None,
     name: str | None = None,
 ) -> Callable[[Transform], FeatureView]:
@@ -284,6 +296,9 @@ def feature_view(
         monitor: what new partitions are compared with.
         types: of features of a row view, e.g. `{"embedding": pl.Array(pl.Float32, 64)}`. What its function makes is
             held to them: a list may stand for an array of its length. Tables hold lists, and whoever reads gets arrays.
+        about: what people should know of single features, by name: `{"amount": fp.About("What was paid.")}`.
+        stage: how far its features can be relied on: `experimental`, `stable` or `deprecated`.
+        tags: words to find it by.
         name: the name of the view. Defaults to the function's name.
 
     Raises:
@@ -318,6 +333,9 @@ def feature_view(
             description=(function.__doc__ or "").strip(),
             enrichments=enrichments,
             types=feature_types(culprit, types, windowed=windowing is not None),
+            stage=validate_stage(culprit, stage),
+            tags=validate_tags(culprit, tags),
+            about=validate_about(culprit, about, windowing.features if windowing else None),
         )
 
     return declare

@@ -85,7 +85,7 @@ def _create(staged: Staged, stamp: CommitStamp, keys: Sequence[str]) -> None:
     with _commit_files(staged, keys):
         create_table_with_add_actions(
             location.uri,
-            delta_schema(_columns(staged)),
+            delta_schema(_columns(staged), comments=stamp.comments),
             adds,
             partition_by=[PARTITION] if staged.plan.is_partitioned else None,
             configuration=table_properties(location, columns, tuple(staged.plan.sort_by)),
@@ -113,7 +113,7 @@ def _replace(
         table.create_write_transaction(
             [*adds],
             "overwrite" if changed else "append",
-            delta_schema(_columns(staged), table.schema()) if changed else table.schema(),
+            delta_schema(_columns(staged), table.schema(), stamp.comments) if changed else table.schema(),
             partition_by=[PARTITION] if staged.plan.is_partitioned else None,
             partition_filters=filters if changed else None,
             commit_properties=commit_properties(stamp, "replace", exclusive=True, **facts),
@@ -127,7 +127,7 @@ def _reshape(staged: Staged, table: DeltaTable, stamp: CommitStamp, keys: Sequen
         table.create_write_transaction(
             [*adds],
             "overwrite",
-            delta_schema(_columns(staged)),
+            delta_schema(_columns(staged), comments=stamp.comments),
             partition_by=[PARTITION] if staged.plan.is_partitioned else None,
             commit_properties=commit_properties(
                 stamp, "replace", exclusive=True, **_commit_facts(staged, stamp, keys, ())

@@ -6,7 +6,7 @@ make the table unreadable: names are checked before the first row is staged.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import polars as pl
 from deltalake import Field, Schema
@@ -140,8 +140,13 @@ def added_columns(table: str, table_schema: pl.Schema, schema: pl.Schema, *, com
     return [name for name in schema if name not in table_schema]
 
 
-def delta_schema(columns: pl.Schema, table_schema: Schema | None = None) -> Schema:
+def delta_schema(
+    columns: pl.Schema, table_schema: Schema | None = None, comments: Mapping[str, str] | None = None
+) -> Schema:
     """Return storable columns as a Delta schema; columns of the table stay as they are, new ones come last.
+
+    Args:
+        comments: what people should know of columns; other columns keep the comment that they have.
 
     >>> import polars as pl
     >>> delta_schema(pl.Schema({"x": pl.Int64()})).fields[0].type
@@ -150,7 +155,13 @@ def delta_schema(columns: pl.Schema, table_schema: Schema | None = None) -> Sche
     fields = [] if table_schema is None else list(table_schema.fields)
     names = {field.name for field in fields}
     added = [Field(name, _delta_type(dtype)) for name, dtype in columns.items() if name not in names]
-    return Schema([*fields, *added])
+    return Schema([_with_comment(each, (comments or {}).get(each.name)) for each in (*fields, *added)])
+
+
+def _with_comment(field: Field, comment: str | None) -> Field:
+    if not comment:
+        return field
+    return Field(field.name, field.type, nullable=field.nullable, metadata={**field.metadata, "comment": comment})
 
 
 def has_wall_clock(dtype: pl.DataType) -> bool:

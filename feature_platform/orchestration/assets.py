@@ -176,6 +176,9 @@ def _description_of(asset: FeatureView | Label) -> _Description:
             facts["features"] = ", ".join(asset.windows.features)
         if asset.monitor:
             facts["monitor"] = repr(asset.monitor)
+        if asset.stage is not None:
+            facts["stage"] = asset.stage
+        tags |= dict.fromkeys(asset.tags, "")
     return _Description({"polars"}, asset.description, asset.owner, facts, tags)
 
 

@@ -31,7 +31,7 @@ def materialization_metadata(asset: Asset, published: PublishResult, store: Offl
         return {}
     metadata: Metadata = {
         "dagster/table_name": asset.asset,
-        "dagster/column_schema": column_schema(published.schema),
+        "dagster/column_schema": column_schema(published.schema, asset),
         "delta_version": commit.version,
         "rows_read": candidate.rows_in,
         "partitions_changed": len(commit.changed),
@@ -60,9 +60,17 @@ def profile_metadata(profile: PartitionProfile | None, *, pictured: bool) -> Met
     return {"null_share": null_share(profile), **picture}
 
 
-def column_schema(schema: pl.Schema) -> dg.TableSchema:
-    """Return the columns of a table and their Polars types."""
-    return dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()])
+def column_schema(schema: pl.Schema, asset: Asset) -> dg.TableSchema:
+    """Return the columns of a table, their Polars types, and what people should know of them."""
+    return dg.TableSchema([_column(name, dtype, asset) for name, dtype in schema.items()])
+
+
+def _column(name: str, dtype: pl.DataType, asset: Asset) -> dg.TableColumn:
+    about = asset.about.get(name) if isinstance(asset, FeatureView) else None
+    if about is None:
+        return dg.TableColumn(name, str(dtype))
+    tags = dict.fromkeys(about.tags, "") | ({} if about.stage is None else {"stage": about.stage})
+    return dg.TableColumn(name, str(dtype), description=about.description or None, tags=tags)
 
 
 def _lineage(asset: FeatureView | Label, store: OfflineStore, versions: Mapping[str, int]) -> dg.TableColumnLineage:

@@ -159,6 +159,7 @@ class Run:
             delivered=candidate.delivered,
             functions=candidate.functions,
             units=candidate.units,
+            comments=candidate.comments,
         )
 
     def quarantine(self, candidate: Candidate, refused: pl.DataFrame) -> int:

@@ -94,8 +94,21 @@ def _service(catalogue: Catalogue, service: FeatureService) -> dict[str, Any]:
         "views": [view.name for view in service.views],
         "entity_keys": [{"name": key, "type": keys[key]} for key in plan.served.join_keys],
         "request_fields": [_request_field(service, name) for name in service.request],
-        "features": [{"name": name, "type": str(dtype)} for name, dtype in types.items()],
+        "features": [{"name": name, "type": str(dtype)} | _about(service, name) for name, dtype in types.items()],
     }
+
+
+def _about(service: FeatureService, column: str) -> dict[str, Any]:
+    """Return what is said of a feature."""
+    view, name = service.described_columns.get(column, (None, ""))
+    if view is None:
+        return {}
+    about, stage = view.about.get(name), view.stage_of(name)
+    facts: dict[str, Any] = {} if stage is None else {"stage": stage}
+    if about is not None:
+        facts |= {"description": about.description, "tags": [*about.tags], "owner": about.owner or view.owner}
+        facts |= {} if about.successor is None else {"successor": about.successor}
+    return facts
 
 
 def _request_field(service: FeatureService, name: str) -> dict[str, Any]:

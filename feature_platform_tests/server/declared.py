@@ -10,7 +10,8 @@ from feature_platform_tests import shop
 NOW = shop.at(5, 13)
 customer = shop.customer
 orders = shop.source(shop.daily(5))
-spending = shop.spending(orders, delay="1h")
+about = {"count_2d": fp.About("How often in two days.", stage="stable", tags=["often"])}
+spending = shop.spending(orders, delay="1h", about=about)
 last_order = shop.last_order(orders, ttl="30h")
 exact = fp.feature_view(
     entity=customer,

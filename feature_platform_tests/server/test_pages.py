@@ -76,6 +76,8 @@ def test_the_catalogue_says_what_can_be_asked_and_how_fresh_it_is(server: Featur
     shop = next(each for each in told["services"] if each["name"] == "shop")
     assert shop["entity_keys"] == [{"name": "customer", "type": "String"}]
     assert shop["features"][0] == {"name": "amount_sum_2d", "type": "Float64"}
+    described = {"description": "How often in two days.", "stage": "stable", "tags": ["often"], "owner": None}
+    assert shop["features"][1] == {"name": "count_2d", "type": "Int64"} | described
     offers = next(each for each in told["services"] if each["name"] == "offers")
     assert offers["request_fields"] == [{"name": "price", "type": "Float64"}]
     view = next(each for each in told["views"] if each["name"] == "last_order")

@@ -10,6 +10,7 @@ import polars as pl
 
 from feature_platform.compute.transforms.declared_types import declared_features, read_features
 from feature_platform.compute.windows import published_windows
+from feature_platform.declarations.about import require_described_features
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.naming import AS_OF, KNOWN_AT
 from feature_platform.declarations.project import Asset
@@ -107,6 +108,7 @@ def _check_columns(view: FeatureView, schema: pl.Schema) -> None:
         _check_inputs(view, schema, owner)
         return
     needed = [*view.join_keys, *view.event_clocks]
+    require_described_features(owner, view.about, [name for name in schema if name not in (*needed, PARTITION)])
     if set(schema) <= {*needed, PARTITION}:
         raise InvalidDeclaration(
             owner,

@@ -89,6 +89,7 @@ from feature_platform.ground.errors.serving import (
 )
 from feature_platform.ground.errors.warned import (
     ContractPartlyMapped,
+    FeatureDeprecated,
     FeaturePlatformWarning,
     IncompleteTables,
     LeakageSuspected,
@@ -115,6 +116,7 @@ __all__ = [
     "DuplicateName",
     "EngineStopped",
     "ExpectationsFailed",
+    "FeatureDeprecated",
     "FeaturePlatformError",
     "FeaturePlatformWarning",
     "HeldElsewhere",

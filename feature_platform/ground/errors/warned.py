@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 
@@ -28,6 +29,15 @@ class IncompleteTables(FeaturePlatformWarning):
             f"{owner} reads tables that are not complete: {'; '.join(tables)}. Materialize those partitions; "
             'stale="refuse" refuses such tables, stale="ignore" says nothing.'
         )
+
+
+class FeatureDeprecated(FeaturePlatformWarning):
+    """A service reads a feature that is deprecated."""
+
+    def __init__(self, owner: str, feature: str, successor: str | None, until: datetime | None) -> None:
+        instead = "" if successor is None else f" Read `{successor}` instead."
+        end = "" if until is None else f" It goes on {until:%Y-%m-%d}."
+        super().__init__(f"{owner} reads `{feature}`, which is deprecated.{end}{instead}")
 
 
 class LeakageSuspected(FeaturePlatformWarning):

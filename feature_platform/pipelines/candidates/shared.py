@@ -63,6 +63,12 @@ def reading_source(source: Source) -> Iterator[None]:
         ) from error
 
 
+def _comments_of(asset: Source | FeatureView | Label | Spine) -> dict[str, str]:
+    """Return what people should know of the columns of an asset."""
+    described = asset.about.items() if isinstance(asset, FeatureView) else ()
+    return {name: about.description for name, about in described if about.description}
+
+
 def candidate_of(
     asset: Source | FeatureView | Label | Spine,
     rows: Rows,
@@ -96,6 +102,7 @@ def candidate_of(
         rows=rows,
         code_version=code.version,
         functions=code.functions,
+        comments=_comments_of(asset),
         expectations=asset.expectations,
         partitions=keys,
         partition_of=partition_of,
