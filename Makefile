@@ -36,6 +36,11 @@ $(if $(findstring .tools,$(UV)),.tools/bin/uv,.tools/never):
 demo: setup ## Run the reference project on 336,776 real flights, then show what came of it
 	@$(BIN)/feature-platform demo
 
+.PHONY: demo-retail
+demo-retail: export FEATURE_PLATFORM_ROOT ?= .feature_platform/retail
+demo-retail: setup ## Run the second reference project on 1.47 million real purchases
+	@$(BIN)/feature-platform demo retail
+
 .PHONY: dev
 dev: setup ## Open the Dagster UI on http://127.0.0.1:3000
 	@mkdir -p .dagster && DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev --host 127.0.0.1

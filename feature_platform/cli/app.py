@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from enum import StrEnum
 from importlib.metadata import version as package_version
 from typing import Annotated
 
@@ -81,16 +82,25 @@ REASONS = 5  # of one asset that are shown
 TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")]
 
 
-@app.command()
-def demo() -> None:
-    """Run the reference project on 336,776 real flights and show the results.
+class DemoName(StrEnum):
+    """The demonstrations that there are."""
 
-    Example: feature-platform demo
+    FLIGHTS = "flights"
+    RETAIL = "retail"
+
+
+@app.command()
+def demo(
+    which: Annotated[DemoName, typer.Argument(help="Flights of 2013, or purchases of 2017.")] = DemoName.FLIGHTS,
+) -> None:
+    """Run a reference project on 336,776 real flights, or on 1.47 million purchases, and show the results.
+
+    Example: feature-platform demo retail
     """
-    from feature_platform.examples.demo import run_demo
+    from feature_platform.examples.demo import run_demo, run_retail_demo
 
     with one_line_errors():
-        raise typer.Exit(run_demo(Console()))
+        raise typer.Exit((run_retail_demo if which is DemoName.RETAIL else run_demo)(Console()))
 
 
 _SOURCES = "Open the sources, too: tell which cannot be read, and where filters do not reach the data, and why."

@@ -1,14 +1,10 @@
-"""The last part of the demonstration: the real server answers for real flights, and is compared with offline."""
+"""The last part of a demonstration: the real server answers about real keys, and is compared with offline."""
 
-import json
-import re
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from statistics import quantiles
@@ -18,63 +14,44 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from feature_platform.access import create_key, list_keys, revoke_key
 from feature_platform.compute.serving.comparison import compare_values, difference_count
 from feature_platform.declarations.naming import SPINE_TIME
-from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.declarations.windowing import ViewKind
-from feature_platform.examples.flights.project import delay_features
-from feature_platform.ground.clock import UTC, rfc3339, shift_moment
+from feature_platform.examples.demo.server import ANSWER_SECONDS, DemoServer, run_server
+from feature_platform.ground.clock import UTC, rfc3339
 from feature_platform.offline import OfflineStore
-from feature_platform.settings import loaded_settings
 from feature_platform.training.historical import historical_features
 
-_URL = re.compile(r"http://127\.0\.0\.1:(\d+)")
-_START_SECONDS, _ANSWER_SECONDS = 180, 60  # a machine may be busy
 _REQUESTS = 200
-_MINUTE = 60_000_000
-_SHOWN = (
-    "dep_delay_mean_7d",
-    "arr_delay_mean_30d",
-    "last_arr_delay",
-    "turnaround_minutes",
-    "dep_delay_mean_1h",
-    "temp",
-)
 _MARKS = {"NULL_VALUE": "o", "NOT_FOUND": "?", "OUTSIDE_MAX_AGE": "!"}
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 @dataclass(frozen=True)
-class _Server:
-    """A server that runs, and the requests that it is sent."""
+class DemoQuestion:
+    """What a demonstration asks a server: a service, some keys with titles, and the features that are shown.
 
-    port: int
-    token: str | None
+    Attributes:
+        project: the module of declarations that is served; that of the checkout when None.
+    """
 
-    def ask(self, connection: HTTPConnection, path: str, body: object) -> dict[str, object]:
-        headers = {"Content-Type": "application/json"}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        connection.request("POST", path, json.dumps(body), headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status != 200:
-            raise ConnectionError(f"{path} answered {answer.status}: {text[:200].decode(errors='replace')}")
-        reply: dict[str, object] = json.loads(text)
-        return reply
+    service: FeatureService
+    asked: pl.DataFrame
+    titles: Sequence[str]
+    shown: Sequence[str]
+    project: str | None = None
 
 
-def show_serving(console: Console, project: Project, store: OfflineStore, log: Path) -> bool:
-    """Start the server at the moment where the project ends, ask it, show its answers; return whether all was well."""
-    service, now = delay_features, project.partitions.end or datetime.now(timezone.utc)
-    asked = _next_flights(store, now)
+def show_serving(console: Console, question: DemoQuestion, now: datetime, store: OfflineStore, log: Path) -> bool:
+    """Start the server at a moment, ask it, show its answers; return whether all was well."""
+    service, asked = question.service, question.asked
     command = [sys.executable, "-m", "feature_platform.cli", "serve", "--port", "0", "--now", rfc3339(now), "--frozen"]
+    command += ["--project", question.project] if question.project else []
     try:
-        with console.status("Starting the feature server ..."), _run_server(command, log) as server:
-            connection = HTTPConnection("127.0.0.1", server.port, timeout=_ANSWER_SECONDS)
+        with console.status("Starting the feature server ..."), run_server(command, log) as server:
+            connection = HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_SECONDS)
             native, feast = _ask_both(server, connection, service, asked)
             latencies = _time_requests(server, connection, service, asked)
             connection.close()
@@ -82,80 +59,15 @@ def show_serving(console: Console, project: Project, store: OfflineStore, log: P
         console.print(f"[red]The server did not answer:[/red] {error}. The end of {log}:", highlight=False)
         console.print("\n".join(log.read_text().splitlines()[-12:]), markup=False, highlight=False)
         return False
-    console.print(_table(service, asked, native, now))
+    console.print(_table(question, native, now))
     return _compare_answers(console, service, asked, native, feast, latencies, store, now)
-
-
-# ---------------------------------------------------------------- the server
-
-
-@contextmanager
-def _run_server(command: Sequence[str], log: Path) -> Iterator[_Server]:
-    """Run the server in a process of its own, on a free port, until the block is left."""
-    with _make_token() as token, log.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
-        try:
-            yield _Server(_wait_for_port(process, log), token)
-        finally:
-            process.terminate()
-            try:
-                process.wait(_ANSWER_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-@contextmanager
-def _make_token() -> Iterator[str | None]:
-    """Make a key for some minutes where the server needs one."""
-    settings = loaded_settings()
-    if not list_keys(settings.access_folder) and settings.jwt_arguments() is None:
-        yield None
-        return
-    now = datetime.now(timezone.utc)
-    key, token = create_key(settings.access_folder, "make demo", ["read:*"], now, shift_moment(now, 10 * _MINUTE))
-    try:
-        yield token
-    finally:
-        revoke_key(settings.access_folder, key.id, datetime.now(timezone.utc))
-
-
-def _wait_for_port(process: "subprocess.Popen[bytes]", log: Path) -> int:
-    """Wait until the server has printed its address and is ready to answer; return its port."""
-    until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        address = _URL.search(log.read_text())
-        if address and _is_ready(int(address[1])):
-            return int(address[1])
-        time.sleep(0.05)
-    raise TimeoutError("it ended" if process.poll() is not None else f"it was not ready after {_START_SECONDS} s")
-
-
-def _is_ready(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=1)
-    try:
-        connection.request("GET", "/ready")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 # ---------------------------------------------------------------- questions and answers
 
 
-def _next_flights(store: OfflineStore, now: datetime) -> pl.DataFrame:
-    """Make up the next departures after a moment, one for each airline, of aircraft that have just landed."""
-    landed = store.pieces("sources/flights", "arrived_at")[-1].rows.filter(pl.col("arrived_at") <= now)
-    newest = landed.sort("arrived_at", descending=True).unique("carrier", keep="first", maintain_order=True).head(4)
-    at = [shift_moment(now, minutes * _MINUTE) for minutes in (45, 60, 75, 90)]
-    flights = newest.select("carrier", "origin", "dest", "tailnum").collect()
-    return flights.with_columns(pl.Series("scheduled_departure", at[: flights.height], UTC))
-
-
 def _ask_both(
-    server: _Server, connection: HTTPConnection, service: FeatureService, asked: pl.DataFrame
+    server: DemoServer, connection: HTTPConnection, service: FeatureService, asked: pl.DataFrame
 ) -> tuple[dict[str, object], dict[str, object]]:
     """Send the same question to the native endpoint and to that of Feast's clients."""
     rows = [{name: _json(value) for name, value in row.items()} for row in asked.iter_rows(named=True)]
@@ -166,9 +78,9 @@ def _ask_both(
 
 
 def _time_requests(
-    server: _Server, connection: HTTPConnection, service: FeatureService, asked: pl.DataFrame
+    server: DemoServer, connection: HTTPConnection, service: FeatureService, asked: pl.DataFrame
 ) -> Mapping[str, Sequence[float]]:
-    """Time some requests for one flight, one after the other, in milliseconds, by what they ask for."""
+    """Time some requests for one key, one after the other, in milliseconds, by what they ask for."""
     who = [{name: _json(value) for name, value in asked.row(0, named=True).items()}]
     stored = [f"{view.name}:{name}" for view, name in _stored_features(service)]
     bodies = {
@@ -185,7 +97,7 @@ def _stored_features(service: FeatureService) -> list[tuple[FeatureView, str]]:
     return [(each.view, name) for each in named for name in each.features]
 
 
-def _time_request(server: _Server, connection: HTTPConnection, body: object) -> float:
+def _time_request(server: DemoServer, connection: HTTPConnection, body: object) -> float:
     began = time.perf_counter()
     server.ask(connection, "/v1/features", body)
     return (time.perf_counter() - began) * 1_000
@@ -198,8 +110,9 @@ def _json(value: object) -> object:
 # ---------------------------------------------------------------- output
 
 
-def _table(service: FeatureService, asked: pl.DataFrame, native: Mapping[str, object], now: datetime) -> Table:
-    """Make a table with a column for each flight: each value, its age, and a mark where there was none."""
+def _table(question: DemoQuestion, native: Mapping[str, object], now: datetime) -> Table:
+    """Make a table with a column for each key: each value, its age, and a mark where there was none."""
+    service = question.service
     table = Table(
         title=f"{service.name} over HTTP as of {now:%Y-%m-%d %H:%M}: some values, and how old they are",
         caption="  ".join(f"{mark} {status}" for status, mark in _MARKS.items()) + ", filled in",
@@ -210,9 +123,9 @@ def _table(service: FeatureService, asked: pl.DataFrame, native: Mapping[str, ob
     if not isinstance(metadata, dict) or not isinstance(rows, list):
         raise TypeError("the answer has another form")
     table.add_column("feature", no_wrap=True)
-    for who in asked.iter_rows(named=True):
-        table.add_column(f"{who['carrier']} {who['origin']}-{who['dest']}\n{who['tailnum']}", justify="right")
-    for name in _SHOWN:
+    for title in question.titles:
+        table.add_column(title, justify="right")
+    for name in question.shown:
         place, view = metadata["features"].index(name), _age_place(service, name, metadata["views"])
         table.add_row(name, *(_cell(row, place, view) for row in rows))
     return table

@@ -13,7 +13,6 @@ from rich.table import Table
 
 from feature_platform.compute.serving.comparison import difference_count
 from feature_platform.declarations.project import Project
-from feature_platform.examples.flights.project import delay_training, outlook_training
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
@@ -24,41 +23,12 @@ _COLORS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 
 
 @dataclass(frozen=True)
-class _Peek:
+class Peek:
     """Some rows of a training set: what they are, which ones, and a short name for each column."""
 
     title: str
     rows: pl.Expr
     columns: Mapping[str, str]
-
-
-_PEEKS = {
-    delay_training.asset: _Peek(
-        "A peek at a training set: what was known at that minute, and how it turned out",
-        pl.col("precip") > 0.1,
-        {
-            "event_timestamp": "at (UTC)",
-            "carrier": "carrier",
-            "origin": "origin",
-            "dep_delay_mean_7d": "carrier 7d",
-            "last_arr_delay": "plane last",
-            "dep_delay_mean_1h": "origin 1h",
-            "arrived_late": "late?",
-        },
-    ),
-    outlook_training.asset: _Peek(
-        "Another: the week after tomorrow, who learns from it, and from when on it is known",
-        (pl.col("carrier") == "UA") & (pl.col("event_timestamp").dt.month() >= 8),
-        {
-            "event_timestamp": "at (UTC)",
-            "carrier": "carrier",
-            "dep_delay_mean_7d": "last 7d",
-            "arr_delay_mean_next_7d": "next 7d",
-            "label_known_at": "known at",
-            "training_part": "part",
-        },
-    ),
-}
 
 
 def show_summary(
@@ -67,22 +37,30 @@ def show_summary(
     store: OfflineStore,
     online: OnlineStore,
     stale: Sequence[StaleAsset],
+    title: str,
+    peeks: Mapping[str, Peek],
 ) -> None:
-    """Show what is in the stores, which checks failed, and some rows of the training set."""
+    """Show what is in the stores, which checks failed, and some rows of training sets, by their tables."""
     runs = _newest_runs(store)
-    console.print(_assets_table(catalogue_of(project, store, online), runs, {each.asset for each in stale}))
+    console.print(_assets_table(title, catalogue_of(project, store, online), runs, {each.asset for each in stale}))
     for line in _failed_checks(runs):
         console.print(f"  {line}")
-    for table, peek in _PEEKS.items():
+    for table, peek in peeks.items():
         if store.exists(table):
             _show_rows(console, store.read(table), peek)
     for line in _consistency(project, store):
         console.print(line)
 
 
-def show_what_next(console: Console, store: OfflineStore, stale: Sequence[StaleAsset], unserved: Sequence[str]) -> None:
-    """Show what was done and what it cost, and what to look at now."""
-    closing = _closing(store, _newest_runs(store), stale, unserved)
+def show_what_next(
+    console: Console,
+    store: OfflineStore,
+    stale: Sequence[StaleAsset],
+    unserved: Sequence[str],
+    hints: Mapping[str, str],
+) -> None:
+    """Show what was done and what it cost, and what to look at now: commands and what they are for."""
+    closing = _closing(store, _newest_runs(store), stale, unserved, hints)
     console.print(Panel(closing, title="What next", expand=False))
 
 
@@ -94,8 +72,10 @@ def _newest_runs(store: OfflineStore) -> dict[str, dict[str, object]]:
     return {str(row["asset"]): row for row in runs.iter_rows(named=True)}
 
 
-def _assets_table(entries: Sequence[CatalogueEntry], runs: dict[str, dict[str, object]], computed: set[str]) -> Table:
-    table = Table(title="The flights of 2013, from raw files to features that are served", box=SIMPLE_HEAD, padding=0)
+def _assets_table(
+    title: str, entries: Sequence[CatalogueEntry], runs: dict[str, dict[str, object]], computed: set[str]
+) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD, padding=0)
     right = ("rows", "v", "this run", "online")
     for name in ("asset", "rows", "v", "checks", "this run", "online"):
         table.add_column(name, justify="right" if name in right else "left", no_wrap=True)
@@ -156,7 +136,7 @@ def _failed_checks(runs: dict[str, dict[str, object]]) -> Iterator[str]:
                 yield f"[{_COLORS[each['severity']]}]{each['severity']}[/] {asset}: {each['found']}"
 
 
-def _show_rows(console: Console, rows: pl.LazyFrame, peek: _Peek) -> None:
+def _show_rows(console: Console, rows: pl.LazyFrame, peek: Peek) -> None:
     sample = rows.filter(peek.rows).select(list(peek.columns)).head(5).collect()
     table = Table(title=peek.title, box=SIMPLE_HEAD, padding=0)
     for name, title in peek.columns.items():
@@ -175,7 +155,11 @@ def _cell(value: object) -> str:
 
 
 def _closing(
-    store: OfflineStore, runs: dict[str, dict[str, object]], stale: Sequence[StaleAsset], unserved: Sequence[str]
+    store: OfflineStore,
+    runs: dict[str, dict[str, object]],
+    stale: Sequence[StaleAsset],
+    unserved: Sequence[str],
+    hints: Mapping[str, str],
 ) -> str:
     seconds = sum(float(str(run["duration_s"])) for run in runs.values())
     memory = max((float(str(run["peak_memory_mb"])) for run in runs.values()), default=0.0)
@@ -189,10 +173,6 @@ def _closing(
             f"[bold]{done}[/bold]",
             f"To run all again: {seconds:.0f} s, {memory:,.0f} MB at the peak, {size:,.0f} MB on disk.",
             "",
-            "[bold]make dev[/bold]    all of it in the Dagster UI on http://127.0.0.1:3000",
-            "[bold].venv/bin/feature-platform status[/bold]    what is up to date, and why not",
-            "[bold].venv/bin/feature-platform serve --now 2014-01-01[/bold]    the feature server",
-            "[bold].venv/bin/feature-platform history views/carrier_delays[/bold]    its versions",
-            "[bold]feature_platform/examples/flights/project.py[/bold]    what was declared",
+            *(f"[bold]{command}[/bold]    {what}" for command, what in hints.items()),
         ]
     )

@@ -22,6 +22,7 @@ product = fp.Entity("product", join_keys=["product_id"], description="What has a
 offer = fp.Entity("offer", join_keys=["product_id", "store_id", "week"], description="A product in a store in a week.")
 
 DEPARTMENTS = ["grocery", "drug_gm", "fuel", "produce", "meat", "meat_pckgd", "deli", "pastry", "nutrition"]
+DEPARTMENT_SUMS = [f"sales_value_sum_{name}_28d" for name in (*DEPARTMENTS, "other")]
 DAILY = fp.Cadence(every="1d", tz=NEW_YORK, delay="1h", lateness="2d")
 PROMOTED_FROM = 41  # from 2 October on; all 53 weeks are 20.9 million rows, and take 5 GB of memory
 WARMED_UP = datetime(2017, 4, 3, 4, tzinfo=timezone.utc)  # from here on no window begins before the data does
@@ -294,7 +295,7 @@ spending_features = fp.FeatureService(
             "used_coupon_rate_91d",
             "stores_of_last_5",
         ],
-        department_spending,
+        department_spending["sales_value_sum_28d", *DEPARTMENT_SUMS, "own_brand_share"],
         mailed_campaigns["mailings_count_91d"],
         redeemed_coupons["coupons_count_91d"],
         members["income", "household_size"],
