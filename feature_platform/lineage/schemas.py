@@ -34,14 +34,10 @@ class ProjectSchemas:
         return self._known[asset.asset]
 
     def read_by(self, view: FeatureView | Label) -> dict[str, pl.Schema]:
-        """Return the columns of what a view or label is made from, by table, as its function is given them."""
-        found = {view.source.asset: as_events(view.source, self._no_rows(view.source)).collect_schema()}
-        for each in view.enrichments if isinstance(view, FeatureView) else ():
-            found[each.asset] = self.schema_of(each.dimension)
-        return found
-
-    def _no_rows(self, asset: Source | FeatureView | Spine) -> pl.LazyFrame:
-        return pl.LazyFrame(schema=self.schema_of(asset))
+        """Return the columns of what a view or label is made from, by table."""
+        enriching = (each.dimension for each in view.enrichments) if isinstance(view, FeatureView) else ()
+        tables = (view.source, *enriching)
+        return {each.asset: self.schema_of(each) for each in tables}
 
     def _make(self, asset: Source | FeatureView | Label | Spine) -> pl.Schema:
         match asset:
@@ -53,7 +49,7 @@ class ProjectSchemas:
                 )
             case _:
                 frames = {name: pl.LazyFrame(schema=schema) for name, schema in self.read_by(asset).items()}
-                events = frames[asset.source.asset]
+                events = as_events(asset.source, frames[asset.source.asset])
                 if isinstance(asset, FeatureView):
                     events = enrich_events(asset, events, frames)
                 return table_rows(asset, events, EPOCH, EPOCH).collect_schema()

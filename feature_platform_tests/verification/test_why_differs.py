@@ -170,3 +170,13 @@ def test_only_the_partitions_that_are_needed_are_read(store: fp.OfflineStore) ->
     for number, feature, value in ((0, "amount", 10.0), (1, "amount_sum_2d", 20.0), (1, "trend", 2.0)):
         found = asked(number, feature, store, at(3, 2) if number == 0 else at(3))
         assert (found.value, found.agrees) == (value, True), str(found)
+
+
+def test_a_notebook_shows_the_same_with_everything_escaped(store: fp.OfflineStore) -> None:
+    found = why(views(daily())[1], "trend", {"customer": "<ann>"}, at(4), store)
+    page = found._repr_html_()
+    assert "customer=&lt;ann&gt;" in page
+    assert "<ann>" not in page
+    assert page.count("<table>") == 3  # the answer and its two inputs
+    inputs: Any = found.facts()["inputs"]
+    assert [each["feature"] for each in inputs] == ["sums.amount_sum_2d", "sums.amount_last_2d"]

@@ -9,9 +9,11 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from feature_platform.compute.transforms.enriched import enriched_schema
+from feature_platform.compute.transforms.rows import as_events
 from feature_platform.declarations.ahead import columns_of
 from feature_platform.declarations.enrichment import Enrichment
 from feature_platform.declarations.label import Label
+from feature_platform.declarations.naming import AS_OF, KNOWN_AT
 from feature_platform.declarations.source import Transform
 from feature_platform.declarations.view import FeatureView, is_windowed
 
@@ -47,14 +49,29 @@ def lineage_by_table(
     Args:
         schemas: the columns of the tables that the asset is made from, by name.
     """
-    source = asset.source.asset
+    source, given = asset.source.asset, _schemas_given(asset, schemas)
     if isinstance(asset, Label) or not asset.enrichments:
-        behind = column_lineage(asset, schemas[source])
-        return {name: tuple((source, column) for column in columns) for name, columns in behind.items()}
-    added = {name: _behind_added(asset, each, own) for each in asset.enrichments for name, own in each.columns.items()}
+        behind = column_lineage(asset, given[source])
+        found = {name: tuple((source, column) for column in columns) for name, columns in behind.items()}
+    else:
+        added = {
+            name: _behind_added(asset, each, own) for each in asset.enrichments for name, own in each.columns.items()
+        }
+        found = {
+            feature: tuple(pair for name in columns for pair in added.get(name, ((source, name),)))
+            for feature, columns in column_lineage(asset, enriched_schema(asset, given)).items()
+        }
+    stored = {(source, KNOWN_AT): (source, AS_OF)} if is_windowed(asset.source) else {}
+    return {name: tuple(dict.fromkeys(stored.get(pair, pair) for pair in pairs)) for name, pairs in found.items()}
+
+
+def _schemas_given(asset: FeatureView | Label, schemas: Mapping[str, pl.Schema]) -> dict[str, pl.Schema]:
+    """Return the columns of tables as the function of an asset is given them, from those that are stored."""
+    enriching = (each.dimension for each in asset.enrichments) if isinstance(asset, FeatureView) else ()
+    tables = (each for each in (asset.source, *enriching) if each.asset in schemas)
     return {
-        feature: tuple(dict.fromkeys(pair for name in columns for pair in added.get(name, ((source, name),))))
-        for feature, columns in column_lineage(asset, enriched_schema(asset, schemas)).items()
+        **schemas,
+        **{each.asset: as_events(each, pl.LazyFrame(schema=schemas[each.asset])).collect_schema() for each in tables},
     }
 
 

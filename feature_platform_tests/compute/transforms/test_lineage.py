@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.compute.transforms.lineage import column_lineage, columns_read
+from feature_platform.compute.transforms.lineage import column_lineage, columns_read, lineage_by_table
+from feature_platform_tests import shop
 
 COLUMNS: dict[str, Any] = {
     "k": pl.String, "at": pl.Datetime("us", "UTC"), "x": pl.Int64, "y": pl.Int64, "ok": pl.Boolean
@@ -74,3 +75,28 @@ def test_a_global_view_has_no_keys():
         entity=None, source=orders, name="v", aggregations=[fp.Sum("x", windows=["1d"]), fp.Count(windows=["1d"])]
     )(lambda rows: rows)
     assert column_lineage(view, SCHEMA) == {"x_sum_1d": ("x",), "count_1d": ()}
+
+
+def test_a_function_is_given_the_columns_that_a_run_gives_it() -> None:
+    """A windowed view is read with the time when it was known, which is that of its instant; arrays are no lists."""
+    sums = [fp.Sum("amount", windows=["2d"])]
+    totals = fp.feature_view(entity=shop.customer, source=shop.source(shop.daily()), aggregations=sums, name="totals")(
+        lambda rows: rows
+    )
+
+    def late(rows: pl.LazyFrame) -> pl.LazyFrame:
+        return rows.select("customer", "as_of", "known_at", is_late=pl.col("known_at") > pl.col("as_of"))
+
+    over = fp.feature_view(entity=shop.customer, source=totals, name="over")(late)
+    stored: Any = {"customer": pl.String, "as_of": COLUMNS["at"], "amount_sum_2d": pl.Float64}
+    behind = lineage_by_table(over, {totals.asset: pl.Schema(stored)})
+    assert behind["is_late"] == ((totals.asset, "as_of"),)
+    types: Any = {"pair": pl.Array(pl.Float64, 2)}
+    pairs = fp.feature_view(entity=shop.customer, source=shop.source(shop.daily()), types=types, name="pairs")(
+        lambda rows: rows
+    )
+    norm = fp.feature_view(entity=shop.customer, source=pairs, name="norm")(
+        lambda rows: rows.select("customer", "at", norm=pl.col("pair").arr.sum())
+    )
+    lists: Any = {"customer": pl.String, "at": COLUMNS["at"], "pair": pl.List(pl.Float64)}
+    assert lineage_by_table(norm, {pairs.asset: pl.Schema(lists)})["norm"] == ((pairs.asset, "pair"),)
