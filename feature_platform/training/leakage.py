@@ -132,7 +132,9 @@ def _leaks_of_values(training_set: TrainingSet, sample: pl.DataFrame, labels: Se
 
 
 def _leaks_of_label(known: pl.DataFrame, columns: Sequence[str], label: str) -> Iterator[Leak]:
-    """Yield the columns that equal a label, or tell it alone."""
+    """Yield the columns that equal a label, or tell it alone; lists and structs have no order and are not looked at."""
+    if known[label].dtype.is_nested():
+        return
     counts = known[label].value_counts(sort=True)
     if len(counts) < 2 or known.height < 2 * _FEWEST:
         return

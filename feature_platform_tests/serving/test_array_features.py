@@ -26,6 +26,7 @@ from feature_platform.online import Lmdb
 from feature_platform.online.base import OnlineStore
 from feature_platform.serving import online_features
 from feature_platform.serving.publication import publish
+from feature_platform.training.reproduction import reproduce_training_set
 from feature_platform.verification.consistency import check_consistency
 from feature_platform_tests.serving.documents import (
     FEW,
@@ -185,6 +186,22 @@ def test_a_training_set_hands_out_arrays(shop: Shop) -> None:
         [pytest.approx(float("nan"), nan_ok=True)] * 3,
     )
     assert built.pandas()["vector"][1].tolist() == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_a_training_set_of_vectors_with_a_list_as_label_is_looked_through_and_built_again(shop: Shop) -> None:
+    store, many = shop.target.store, 50
+    bought = pl.DataFrame({"doc": ["a", "b"] * many, "at": [at(4)] * 2 * many, "words": [["x"], ["y", "z"]] * many})
+    label = fp.label(entity=doc, source=fp.Source("bought", fp.sources.Frame(bought), event_time="at"), name="bought")(
+        same
+    )
+    fp.materialize(label, store)
+    query = pl.Series([[1.0, 2.0, 3.0]] * 2 * many, dtype=VECTOR)
+    moments = pl.DataFrame({"doc": ["a", "b"] * many, "event_timestamp": [at(3)] * 2 * many, "query": query})
+    service = service_over(shop.target.views)
+    training = fp.TrainingSet("near", service=service, spine=moments, label=label, horizon="5d")
+    built = fp.build_training_set(training, store)
+    assert (built.rows.collect_schema()["query"], built.rows.collect_schema()["words"]) == (VECTOR, pl.List(pl.String))
+    assert "the same rows" in str(reproduce_training_set(training, store))
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 300])
