@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from feature_platform.declarations.naming import LABEL_KNOWN_AT, describe_value, validate_added_column
+from feature_platform.declarations.windowing import validate_aggregations
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.parts.aggregations import Aggregation, TimeTo
@@ -58,12 +59,7 @@ def declare_look_ahead(
     Raises:
         InvalidDeclaration: says what is wrong and what would do.
     """
-    if not isinstance(aggregations, Sequence) or not all(isinstance(each, Aggregation) for each in aggregations):
-        raise InvalidDeclaration(
-            culprit,
-            f"has aggregations={describe_value(aggregations)}",
-            'Give a list: aggregations=[fp.Sum("x", windows=["28d"])].',
-        )
+    validate_aggregations(culprit, aggregations)
     if isinstance(start, str) and start.startswith("-"):
         raise InvalidDeclaration(
             culprit, f"starts {start} after its moment", "Begin at 0d or later: earlier events are features."

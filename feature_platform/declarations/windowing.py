@@ -68,6 +68,20 @@ def kind_of(windowing: Windowing | None) -> ViewKind:
     return ViewKind.ROW if windowing is None else ViewKind(windowing.accuracy)
 
 
+def validate_aggregations(culprit: str, aggregations: object) -> None:
+    """Refuse what is no list of aggregations.
+
+    Raises:
+        InvalidDeclaration: says what was found.
+    """
+    if not isinstance(aggregations, Sequence) or not all(isinstance(each, Aggregation) for each in aggregations):
+        raise InvalidDeclaration(
+            culprit,
+            f"has aggregations={describe_value(aggregations)}",
+            'Give a list: aggregations=[fp.Mean("x", windows=["1d"])].',
+        )
+
+
 def declare_windowing(
     culprit: str,
     aggregations: Sequence[Aggregation],
@@ -87,12 +101,7 @@ def declare_windowing(
     Raises:
         InvalidDeclaration: says what is wrong and what would do.
     """
-    if not isinstance(aggregations, Sequence) or not all(isinstance(e, Aggregation) for e in aggregations):
-        raise InvalidDeclaration(
-            culprit,
-            f"has aggregations={describe_value(aggregations)}",
-            'Give a list: aggregations=[fp.Mean("x", windows=["1d"])].',
-        )
+    validate_aggregations(culprit, aggregations)
     for each in aggregations:
         if each.direction == "ahead":
             raise InvalidDeclaration(
