@@ -1,6 +1,7 @@
 """Why over enriched views: the value is the join's, and the rows of the other table are those that the events see."""
 
 import copy
+import dataclasses
 from typing import Any
 
 import polars as pl
@@ -129,6 +130,20 @@ def test_a_function_that_leaves_out_what_tells_is_named(tmp_path: Any) -> None:
     assert (
         dict(found.steps)["dimension"] == "the view's function leaves out which rows of sources/products the events see"
     )
+
+
+def test_a_function_that_refuses_columns_that_it_does_not_know_is_no_obstacle(tmp_path: Any) -> None:
+    store = fp.OfflineStore(tmp_path)
+    plain = views([("ann", 0, 0, 1, 1.0)], [(1, 0, 0, 1.5)], clock=False, keeps=True, dated=True)[0]
+
+    def strict(rows: pl.LazyFrame) -> pl.LazyFrame:
+        assert len(rows.collect_schema()) <= len(EVENT) + 2  # a run may add one to try the function
+        return rows
+
+    made = dataclasses.replace(plain, transform=strict)
+    fp.materialize(made, store, at(), at(2), partitions=GRID)
+    found = why(made, "price_last_lifetime", {"customer": "ann"}, at(2), store)
+    assert (found.value, found.agrees, found.dimensions) == (1.5, True, {})
 
 
 @pytest.mark.parametrize("clock", [False, True])

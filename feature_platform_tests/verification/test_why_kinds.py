@@ -152,6 +152,17 @@ def test_all_that_a_row_depends_on_is_named(tmp_path: Path) -> None:
         assert found.rows["at"].to_list() == ([at(2, 12)] * 2 if made is grouped else [at(0, 12), at(1, 12), at(2, 12)])
 
 
+def test_instants_of_an_earlier_cadence_are_not_looked_at(tmp_path: Path) -> None:
+    store = fp.OfflineStore(tmp_path)
+    often, daily_now = (view(aggregations=[SUM], cadence=fp.Cadence(every=every)) for every in ("6h", "1d"))
+    fp.materialize(often, store, at(), at(5), partitions=fp.Partitions("daily", start=at()))
+    for made, time in ((often, at(2, 12)), (daily_now, at(2))):
+        found = why(made, "amount_sum_2d", {"customer": "bob"}, at(2, 17), store)
+        spine = pl.DataFrame({"customer": ["bob"], "event_timestamp": [at(2, 17)]})
+        told = fp.historical_features(made, spine, store, stale="ignore").collect()["amount_sum_2d"].item()
+        assert (found.value, found.time) == (told, time)
+
+
 def test_what_is_rounded_otherwise_beside_other_rows_is_the_same(tmp_path: Path) -> None:
     """A row alone is divided by 49, and in company multiplied by its rounded inverse."""
     store, rows = fp.OfflineStore(tmp_path), daily().with_columns(amount=pl.lit(49.0))

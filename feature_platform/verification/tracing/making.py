@@ -13,6 +13,8 @@ from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline.history import PartitionState
 
 T = TypeVar("T")
+_FAULTS = (FeaturePlatformError, pl.exceptions.PolarsError, FileNotFoundError)
+_FAULTS_OF_FUNCTIONS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 _ROUNDING = 1e-12  # of a value; what is farther apart differs
 
 
@@ -29,13 +31,10 @@ class Made(Generic[T]):
 
 
 def try_to_make(make: Callable[[], T]) -> Made[T]:
-    """Make something from versions that may be gone, by code that may be another than it was.
-
-    Memory that runs out and faults of this platform are raised.
-    """
+    """Make something from versions that may be gone, by functions of users that may be others than they were."""
     try:
         return Made(make())
-    except (FeaturePlatformError, pl.exceptions.PolarsError, FileNotFoundError) as error:
+    except (*_FAULTS, *_FAULTS_OF_FUNCTIONS) as error:
         return Made(None, f"cannot be made again: {' '.join(str(error).split())}")
 
 

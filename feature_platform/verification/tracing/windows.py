@@ -25,7 +25,7 @@ from feature_platform.verification.tracing.dimensions import (
     tables_without_a_row,
     without_notes,
 )
-from feature_platform.verification.tracing.making import are_alike, compare_with_source
+from feature_platform.verification.tracing.making import are_alike, compare_with_source, try_to_make
 from feature_platform.verification.tracing.question import ValueQuestion
 from feature_platform.verification.tracing.traced import Reason, TracedValue, only_value, short_moment, show_value
 
@@ -89,8 +89,12 @@ class WindowsOfKey:
         plain = rows_of_key(self.read.enrich(read))
         if not view.enrichments:
             return plain
-        noted = rows_of_key(enrich_and_note(self.read, read))
-        return noted if has_notes(view, noted) and without_notes(noted).equals(plain) else plain
+        noted = try_to_make(
+            lambda: rows_of_key(enrich_and_note(self.read, read))
+        ).value  # a function may refuse columns
+        if noted is None or not has_notes(view, noted) or not without_notes(noted).equals(plain):
+            return plain
+        return noted
 
     @cached_property
     def values(self) -> pl.DataFrame:
