@@ -15,7 +15,7 @@ from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground.clock import length_of, shift_times
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.testing.example_rows import END
-from feature_platform.testing.values import example_frame, values_at
+from feature_platform.testing.values import make_up_rows_read, values_at
 
 UPDATE = "UPDATE_FIXTURES"  # the environment variable that writes fixtures anew
 _ROWS = 20
@@ -82,7 +82,7 @@ def _example_sources(view: FeatureView) -> dict[str, pl.DataFrame]:
                 f"reads windows of `{each.name}`, of which no rows can be made up",
                 f'Give the rows of its table: sources={{"{each.name}": ...}}.',
             )
-    return {each.name: example_frame(each, _ROWS) for each in read}
+    return {each.name: make_up_rows_read(view, each, _ROWS) for each in read}
 
 
 def _questions(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:

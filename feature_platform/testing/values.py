@@ -6,6 +6,7 @@ from typing import assert_never
 import polars as pl
 
 from feature_platform.compute.features.service import SPINE_TIME, join_features, selections_of
+from feature_platform.compute.transforms.declared_types import with_arrays
 from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.rows import as_events, feature_rows, prepare_rows, window_rows
 from feature_platform.compute.windows import window_features
@@ -83,7 +84,21 @@ def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: i
 def _example_events(view: FeatureView, rows: int, seed: int) -> pl.LazyFrame:
     """Make up the events of a view, each enriched by a row of a made-up table, where that has one for its key."""
     dimensions = {each.asset: _example_rows(each.dimension, rows, seed) for each in view.enrichments}
-    return enrich_events(view, _example_rows(view.source, rows, seed), dimensions)
+    events = make_up_rows_read(view, view.source, rows, seed).lazy()
+    return enrich_events(view, events, dimensions)
+
+
+def make_up_rows_read(view: FeatureView, read: Source | FeatureView, rows: int, seed: int = 0) -> pl.DataFrame:
+    """Make up rows of a table that a view reads.
+
+    Lists of its source are as long as the arrays that the view declares for columns of their names.
+    """
+    if not isinstance(read, Source) or not view.types:
+        return _example_rows(read, rows, seed).collect()
+    schema = _columns(read)
+    arrays = with_arrays(pl.LazyFrame(schema=schema), view.types).collect_schema()
+    made_up = make_up_rows(read, arrays, rows, seed)
+    return made_up.with_columns(made_up[name].cast(dtype) for name, dtype in schema.items() if arrays[name] != dtype)
 
 
 def _example_rows(source: Source | FeatureView, rows: int, seed: int) -> pl.LazyFrame:

@@ -204,6 +204,14 @@ def test_a_training_set_of_vectors_with_a_list_as_label_is_looked_through_and_bu
     assert "the same rows" in str(reproduce_training_set(training, store))
 
 
+def test_example_rows_have_the_declared_length(tmp_path: Path) -> None:
+    for view in views_over(FEW):
+        fp.testing.check_fixture(view, tmp_path / view.name)
+        fp.testing.check_fixture(view, tmp_path / view.name)
+    example = fp.testing.example_frame(document(source_of(FEW)), 7)
+    assert (example.schema["vector"], example.schema["place"], example.height) == (VECTOR, PLACE, 7)
+
+
 @pytest.mark.parametrize("size", [1, 7, 64, 300])
 def test_similarity_has_the_same_bits_for_one_row_and_for_many(size: int) -> None:
     dtype, random = pl.Array(pl.Float32, size), Random(size)
