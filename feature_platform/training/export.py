@@ -21,6 +21,7 @@ from feature_platform.pipelines.results import PublishResult
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import torch
 
 BATCH_ROWS = 65_536
 STRETCH_ROWS = 262_144  # rows of the table that are read at once
@@ -89,6 +90,20 @@ class ExportedRows:
 
         arrays = self.numpy(part, columns=columns)
         return pd.DataFrame({name: list(values) if values.ndim > 1 else values for name, values in arrays.items()})
+
+    def torch(self, part: str | None = None, *, columns: Sequence[str] | None = None) -> "dict[str, torch.Tensor]":
+        """Return the same as `numpy`, as tensors of PyTorch on the CPU.
+
+        Raises:
+            InvalidDeclaration: PyTorch is not installed; or as `numpy`.
+            UnknownName, WrongColumnType: as `numpy`.
+        """
+        try:
+            import torch
+        except ModuleNotFoundError as error:
+            found, remedy = "is asked for tensors, and PyTorch is not installed", "Install it: pip install torch."
+            raise InvalidDeclaration(self._culprit, found, remedy) from error
+        return {name: torch.tensor(values) for name, values in self.numpy(part, columns=columns).items()}
 
     def write_parquet(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write a file for each part with rows, `<part>.parquet`, or `rows.parquet` without a split; return the files.

@@ -1,6 +1,8 @@
 """A built training set as others want it: parts, batches, arrays and files, each with all rows once."""
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import polars as pl
@@ -55,6 +57,19 @@ def test_a_frame_of_pandas_has_the_same_columns(store: fp.OfflineStore) -> None:
 
     assert list(frame.columns) == ["last_amount", "large"]
     assert len(frame) == 15
+
+
+def test_tensors_hold_what_the_arrays_hold(store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = fp.build_training_set(training(store, split=SPLIT), store)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(InvalidDeclaration, match=r"PyTorch is not installed. Install it: pip install torch"):
+        built.torch("train")
+
+    stand_in = ModuleType("torch")
+    stand_in.tensor = lambda values: ("tensor", values.tolist())  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch", stand_in)
+    arrays = built.numpy("train", columns=["large"])
+    assert built.torch("train", columns=["large"]) == {"large": ("tensor", arrays["large"].tolist())}
 
 
 def test_files_of_parts_hold_their_rows_and_none_is_written_over(store: fp.OfflineStore, tmp_path: Path) -> None:
