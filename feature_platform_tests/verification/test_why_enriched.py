@@ -165,4 +165,5 @@ def test_a_row_of_the_other_table_that_came_late_is_seen_from_then_on(tmp_path: 
     exact = next(view for view in made if view.name == "exact")
     early, late = (why(exact, "price_sum_2d", {"customer": "ann"}, at(days), store) for days in (2, 3))
     assert (early.value, late.value) == ((1.5, 2.0) if clock else (2.0, 2.0))
+    assert (early.rows["price"].to_list(), late.rows["price"].to_list()) == ([early.value], [late.value])
     assert early.dimensions["sources/products"]["since"].to_list() == [at(0) if clock else at(0.5)]

@@ -43,6 +43,11 @@ class AskedTable:
         return AskedTable(name, version, contents, store.read(name, version=version, partition_column=True))
 
     @property
+    def is_newest(self) -> bool:
+        """Tell whether no later version was committed: what its source has by now is not in any."""
+        return self.version == self.contents.version
+
+    @property
     def rows(self) -> pl.LazyFrame:
         """Return all rows."""
         return self.scan.drop(PARTITION, strict=False)

@@ -48,7 +48,8 @@ def trace_instant(question: ValueQuestion) -> TracedValue:
     state = table.states.get(partition)
     read = ReadTables(view.original, question.store, {} if state is None else state.inputs)
     windows = WindowsOfKey(question, read, row[AS_OF].item())
-    made = try_to_make(lambda: windows.trace(question.feature, answer, StoredRow(view.asset, row, state)))
+    stored = StoredRow(view.asset, row, state, table.is_newest)
+    made = try_to_make(lambda: windows.trace(question.feature, answer, stored))
     return instants.read(answer, row, str(made.failure)) if made.value is None else made.value
 
 

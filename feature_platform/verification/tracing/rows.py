@@ -153,7 +153,7 @@ class _RowsOfKey:
         told = [self._describe_value(row) for row in (winner, None if again is None else again.row)]
         state = self.table.states.get(self.partition_of(answer.time))
         steps.append(compare_with_source(self.table.name, self.question.view, state, *told, agrees=agrees))
-        if again is not None:
+        if again is not None and self.table.is_newest:
             steps += again.read.describe_newer(answer.time or self.question.at, self.question.at)
         return replace(answer, agrees=agrees, steps=tuple(steps))
 

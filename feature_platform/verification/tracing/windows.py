@@ -38,11 +38,13 @@ class StoredRow:
 
     Attributes:
         state: that of its partition.
+        is_newest: whether it is of the newest version of the table.
     """
 
     table: str
     row: pl.DataFrame
     state: PartitionState | None
+    is_newest: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +136,7 @@ class WindowsOfKey:
             agrees = are_alike(value, again)
             told = show_value(value), show_value(again)
             steps.append(compare_with_source(stored.table, self.read.view, stored.state, *told, agrees=agrees))
-            if feature == self.question.feature:
+            if stored.is_newest and feature == self.question.feature:
                 low, high = self._reach()
                 steps += self.read.describe_newer(moment_of(low), moment_of(max(low, high - 1)))
         is_expired = answer.reason is Reason.EXPIRED
