@@ -93,6 +93,7 @@ def test_an_alias_is_found_by_its_own_columns(store: fp.OfflineStore) -> None:
         "there.amount of friend=bob at 2024-01-04T00:00Z is 3.0 (present)",
         ["bob"],
     )
+    assert " now" not in str(found), "the code is that of the view itself"
 
 
 def test_a_constant_fills_a_gap(store: fp.OfflineStore) -> None:

@@ -84,7 +84,7 @@ class AskedTable:
         if state.code_version is None:
             return [("commit", f"{self.name}@{version}{when}, a foreign write: somebody wrote past the platform")]
         run = "" if origin is None or origin.run_id is None else f", run {origin.run_id[:8]}"
-        now, then = code_version(view), state.code_version
+        now, then = code_version(view.original), state.code_version
         code = f"code {then[:8]}" + ("" if now == then else f", which is {now[:8]} now")
         made_from = ", ".join(f"{table}@{version}" for table, version in sorted(state.inputs.items()))
         return [("commit", f"{self.name}@{version}{when}{run}, {code}"), ("made from", made_from or "nothing")]

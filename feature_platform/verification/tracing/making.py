@@ -73,6 +73,6 @@ def compare_with_source(
     cause = "It was changed past the platform, or its function gives other rows for the same rows."
     if state is not None and state.code_version is None:
         cause = "It was written past the platform."
-    elif state is not None and state.code_version != code_version(view):
+    elif state is not None and state.code_version != code_version(view.original):
         cause = "Its code has changed since."
     return "again", f"{table} says {stored}, its source says {again}. {cause}"
