@@ -31,6 +31,7 @@ from feature_platform.cli import (
     why,
 )
 from feature_platform.cli.shared import ProjectName, load_project, machine_files, one_line_errors, open_store
+from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.ground.errors import UnknownName
@@ -151,7 +152,8 @@ def _hidden_reads(project: Project) -> Iterator[str]:
     """Yield a line for each function of a project that opens data behind the platform's back."""
     from feature_platform.declarations.hidden_reads import hidden_reads
 
-    for asset in project.assets:
+    computed = [each for each in project.declarations if isinstance(each, Label) and not each.has_table]
+    for asset in (*project.assets, *computed):
         for function, readers in hidden_reads(asset).items():
             yield (
                 f"{asset.asset}: `{function}` opens data by itself ({', '.join(readers)}), of which no commit names a "

@@ -116,7 +116,8 @@ def _materialize(
     from feature_platform.pipelines.materialization import materialize_each
 
     tables = [each for each in assets if not isinstance(each, TrainingSet)]
-    for published in materialize_each(tables, store, start, end, partitions=project.partitions):
+    among = project.declarations
+    for published in materialize_each(tables, store, start, end, partitions=project.partitions, among=among):
         typer.echo(_line(published))
 
 

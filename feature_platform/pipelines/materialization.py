@@ -14,7 +14,7 @@ import polars as pl
 from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.project import has_table, order_declarations
+from feature_platform.declarations.project import Declaration, has_table, order_declarations
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.view import FeatureView, is_windowed
@@ -92,8 +92,12 @@ def materialize_each(
     gone: Gone | None = None,
     changed: Changed | None = None,
     now: datetime | None = None,
+    among: Iterable[Declaration] = (),
 ) -> Iterator[PublishResult]:
     """Materialize several assets and what they are made from, each once; see `materialize`.
+
+    Args:
+        among: other declarations of the project: how late rows of a source may be depends on all that is above it.
 
     Yields:
         What was published, one asset after the other, upstream first.
@@ -107,7 +111,7 @@ def materialize_each(
         grid.bounds(clock.partition_key(clock.partition_start(span[0], grid.grain), grid.grain))
     needed = _needed_spans(chain, span)
     for each in count_steps(chain, "materializing", len(chain)):
-        late = lateness_of(each, [*assets, *chain])
+        late = lateness_of(each, [*assets, *chain, *among])
         published = materialize_asset(
             each, store, span, grid, late=late, needed=needed[each], gone=gone, changed=changed, now=now
         )

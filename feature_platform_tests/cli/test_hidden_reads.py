@@ -26,6 +26,10 @@ def plain(rows):
 @fp.label(entity=customer, source=orders)
 def returned(rows):
     return rows.with_columns(pl.lit(Path("returned.txt").read_text()))
+
+@fp.label(entity=customer, source=orders, aggregations=[fp.Count(windows=["7d"])])
+def next_week(rows):
+    return rows.join(pl.scan_parquet("open.parquet"), on="product", how="semi")
 """
 
 
@@ -39,4 +43,5 @@ def test_check_names_them_and_how_they_open_it(tmp_path: Path, monkeypatch: pyte
     assert result.stdout.splitlines()[1:] == [
         f"sources/orders: `shop_with_files.add_prices` opens data by itself (scan_csv), {remedy}",
         f"labels/returned: `shop_with_files.returned` opens data by itself (read_text), {remedy}",
+        f"labels/next_week: `shop_with_files.next_week` opens data by itself (scan_parquet), {remedy}",
     ]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -17,6 +18,7 @@ from feature_platform.ground.errors import (
     NotTheSameInParts,
     UnknownName,
 )
+from feature_platform.pipelines.materialization import materialize_each
 from feature_platform.training.sets import BuiltTrainingSet
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, source, spine
 
@@ -328,3 +330,16 @@ def test_a_spine_column_of_the_name_of_a_label_is_refused(store: fp.OfflineStore
 def test_a_label_over_windows_has_no_table_and_its_source_is_materialized(store: fp.OfflineStore) -> None:
     published = fp.materialize(next_days(source(daily(3))), store)
     assert list(published) == ["sources/orders"]
+
+
+def test_rows_that_come_late_are_taken_in_as_long_as_a_label_above_them_waits(tmp_path: Path) -> None:
+    early, late = daily(2), orders(("ann", at(0, 13), 7.0))
+    counts = []
+    for number, waits in enumerate((None, "1d")):
+        store = fp.OfflineStore(tmp_path / str(number))
+        fp.materialize(source(early), store, at(0), at(1))
+        read = source(pl.concat([early, late]))
+        label = next_days(read, lateness=waits)
+        list(materialize_each([read], store, at(1), at(2), among=[label]))
+        counts.append(store.partition_states("sources/orders")["2024-01-01"].rows)
+    assert counts == [2, 3]
