@@ -97,7 +97,7 @@ def test_values_of_enriched_views_are_the_joins(
                 assert naive.plain(found.value) == naive.plain(told[feature].to_list()[place]), said
                 assert (found.value is None) == (found.reason is not Reason.PRESENT), said
                 assert found.agrees is not False, said
-                assert_seen(found, fixed, keeps=keeps or view.name == "last", dated=dated)
+                assert_seen(found, fixed)
                 if found.rows.width:
                     assert naive.plain(found.again) == naive.plain(by_definition(feature, found)), said
                 if found.reason is Reason.NO_DIMENSION_ROW:
@@ -119,9 +119,9 @@ def by_definition(feature: str, found: TracedValue) -> Any:
             return seen["price"].to_list()[-1] if seen.height else None
 
 
-def assert_seen(found: Any, prices: list[Any], *, keeps: bool, dated: bool) -> None:
+def assert_seen(found: Any, prices: list[Any]) -> None:
     """The rows of the other table that are named are some of it, and each has the price of an event."""
-    if not found.rows.width or not keeps:
+    if not found.rows.width:
         return
     rows = found.dimensions.get("sources/products", pl.DataFrame())
     stored = {(number, naive.plain(price)) for number, _, _, price in prices}
@@ -131,11 +131,25 @@ def assert_seen(found: Any, prices: list[Any], *, keeps: bool, dated: bool) -> N
         assert {naive.plain(price) for price in found.rows["price"].drop_nulls().to_list()} <= seen
 
 
+def test_the_rows_that_events_see_are_found_where_the_function_leaves_out_what_tells(tmp_path: Any) -> None:
+    store = fp.OfflineStore(tmp_path)
+    events = [("ann", 0, 0, 1, 1.0), ("bob", 0, 0, 2, 1.0)]
+    made = views(events, [(2, 0, 0, 1.5)], clock=False, keeps=False, dated=True)[0]
+    fp.materialize(made, store, at(), at(2), partitions=GRID)
+    found = why(made, "price_last_lifetime", {"customer": "ann"}, at(2), store)
+    assert (found.value, found.reason) == (None, Reason.NO_DIMENSION_ROW)
+    bob = why(made, "price_last_lifetime", {"customer": "bob"}, at(2), store)
+    assert (bob.value, bob.dimensions["sources/products"]["price"].to_list()) == (1.5, [1.5])
+
+
 def test_a_function_that_leaves_out_what_tells_is_named(tmp_path: Any) -> None:
     store = fp.OfflineStore(tmp_path)
-    daily = views([("ann", 0, 0, 1, 1.0)], [(2, 0, 0, 1.5)], clock=False, keeps=False, dated=True)[0]
-    fp.materialize(daily, store, at(), at(2), partitions=GRID)
-    found = why(daily, "price_last_lifetime", {"customer": "ann"}, at(2), store)
+    events = [("ann", 0, 0, 1, 1.0), ("bob", 0, 0, 2, 1.0)]
+    made = views(events, [(2, 0, 0, 1.5)], clock=False, keeps=True, dated=True)[0]
+    other = pl.col("customer").replace({"ann": "bob", "bob": "ann"})
+    turned = dataclasses.replace(made, transform=lambda rows: rows.select("at", "price", customer=other))
+    fp.materialize(turned, store, at(), at(2), partitions=GRID)
+    found = why(turned, "price_last_lifetime", {"customer": "bob"}, at(2), store)
     assert (found.value, found.reason) == (None, Reason.NULL_IN_ROW)
     assert (
         dict(found.steps)["dimension"] == "the view's function leaves out which rows of sources/products the events see"
@@ -153,7 +167,8 @@ def test_a_function_that_refuses_columns_that_it_does_not_know_is_no_obstacle(tm
     made = dataclasses.replace(plain, transform=strict)
     fp.materialize(made, store, at(), at(2), partitions=GRID)
     found = why(made, "price_last_lifetime", {"customer": "ann"}, at(2), store)
-    assert (found.value, found.agrees, found.dimensions) == (1.5, True, {})
+    assert (found.value, found.agrees) == (1.5, True)
+    assert found.dimensions["sources/products"]["price"].to_list() == [1.5]
 
 
 @pytest.mark.parametrize("clock", [False, True])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import polars as pl
@@ -78,25 +78,25 @@ class WindowsOfKey:
     @cached_property
     def events(self) -> pl.DataFrame:
         """Return the events of the key in the widest window, known or not, with notes of what enriches them if kept."""
-        view, source = self.read.view, self.read.view.source
-        low, high = self._reach()
-        time = pl.col(str(source.event_time))
-        inside = (time >= pl.lit(moment_of(low), UTC)) & (time < pl.lit(moment_of(high), UTC))
-        read = self.read.read_between(moment_of(low), moment_of(high))
-
-        def rows_of_key(events: pl.LazyFrame) -> pl.DataFrame:
-            made = feature_rows(view, events)
-            return made.filter(self.question.is_own(made.collect_schema()), inside).collect()
-
-        plain = rows_of_key(self.read.enrich(read))
+        view = self.read.view
+        plain = self._make_events(self.read.enrich(self._source_rows))
         if not view.enrichments:
             return plain
-        noted = try_to_make(
-            lambda: rows_of_key(enrich_and_note(self.read, read))
-        ).value  # a function may refuse columns
+        made = try_to_make(partial(self._make_events, enrich_and_note(self.read, self._source_rows)))
+        noted = made.value  # none where a function refuses columns that it does not know
         if noted is None or not has_notes(view, noted) or not without_notes(noted).equals(plain):
             return plain
         return noted
+
+    @cached_property
+    def _source_rows(self) -> pl.LazyFrame:
+        return self.read.read_between(*map(moment_of, self._reach()))
+
+    def _make_events(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        """Return the events of the key in the widest window, from rows of the source that are enriched."""
+        made, time = feature_rows(self.read.view, rows), pl.col(str(self.read.view.source.event_time))
+        low, high = (pl.lit(moment_of(each), UTC) for each in self._reach())
+        return made.filter(self.question.is_own(made.collect_schema()), time >= low, time < high).collect()
 
     @cached_property
     def values(self) -> pl.DataFrame:
@@ -168,11 +168,7 @@ class WindowsOfKey:
     def _trace_window(self, feature: str, answer: TracedValue) -> tuple[TracedValue, list[tuple[str, str]]]:
         aggregation, windowed = self._aggregation_of(feature)
         start, end = self.bounds[feature]
-        time = pl.col(str(self.read.view.source.event_time))
-        inside = self.events.filter(time >= pl.lit(moment_of(start), UTC), time < pl.lit(moment_of(end), UTC))
-        known = self._keep_known(inside)
-        condition = aggregation.condition_of(windowed.category)
-        counted = known if condition is None else known.filter(condition.fill_null(value=False))
+        inside, known, counted = self._choose_events(self.events, aggregation, windowed)
         begin = "the first event" if start == _FIRST else short_moment(moment_of(start))
         source = f"{self.read.view.source.asset}@{self.read.source_version}"
         steps = [("window", f"[{begin}, {short_moment(moment_of(end))}) of {aggregation!r}")]
@@ -181,11 +177,45 @@ class WindowsOfKey:
         reason = Reason.EMPTY_WINDOW if counted.is_empty() else Reason.NULL_IN_ROW
         seen: Mapping[str, pl.DataFrame] = {}
         if self.read.view.enrichments:
-            seen, lacking, more = self._dimensions_of(aggregation, counted)
+            noted = (
+                counted if has_notes(self.read.view, counted) else self._noted_sources(aggregation, windowed, counted)
+            )
+            seen, lacking, more = self._dimensions_of(aggregation.column, counted, noted)
             steps += more
             reason = Reason.NO_DIMENSION_ROW if lacking and counted.height else reason
         rows = without_notes(counted).sort(str(self.read.view.source.event_time), maintain_order=True)
         return replace(answer, reason=reason, rows=rows, dimensions=seen), steps
+
+    def _choose_events(
+        self, events: pl.DataFrame, aggregation: Aggregation, windowed: WindowedFeature
+    ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """Return the events in the window of a feature, those that were known, and those that count besides."""
+        start, end = (pl.lit(moment_of(each), UTC) for each in self.bounds[windowed.name])
+        time = pl.col(str(self.read.view.source.event_time))
+        inside = events.filter(time >= start, time < end)
+        known, condition = self._keep_known(inside), aggregation.condition_of(windowed.category)
+        return inside, known, known if condition is None else known.filter(condition.fill_null(value=False))
+
+    def _noted_sources(
+        self, aggregation: Aggregation, windowed: WindowedFeature, counted: pl.DataFrame
+    ) -> pl.DataFrame | None:
+        """Return rows of the source that alone make the events that count, with notes; None where none are found.
+
+        They are the rows of these times, of the key where the source has a column of that name: it is tried whether the
+        function makes the same events of them.
+        """
+        view, time = self.read.view, str(self.read.view.source.event_time)
+        rows = self._source_rows.filter(pl.col(time).is_in(counted[time].unique().implode()))
+        schema = rows.collect_schema()
+        own = set(view.join_keys) <= set(schema)
+
+        def find() -> pl.DataFrame | None:
+            few = (rows.filter(self.question.is_own(schema)) if own else rows).collect().lazy()
+            events = self._make_events(self.read.enrich(few))
+            same = self._choose_events(events, aggregation, windowed)[2].equals(counted)
+            return self._keep_known(enrich_and_note(self.read, few).collect()) if same else None
+
+        return try_to_make(find).value
 
     def _aggregation_of(self, feature: str) -> tuple[Aggregation, WindowedFeature]:
         return next(
@@ -217,16 +247,16 @@ class WindowsOfKey:
         return [("values", f"{text}, {values.null_count()} null" if values.null_count() else text)]
 
     def _dimensions_of(
-        self, aggregation: Aggregation, counted: pl.DataFrame
+        self, column: str | None, counted: pl.DataFrame, noted: pl.DataFrame | None
     ) -> tuple[Mapping[str, pl.DataFrame], Sequence[str], list[tuple[str, str]]]:
         """Return the rows of other tables that events see, the tables that have none, and both as steps."""
-        view, column = self.read.view, aggregation.column
-        if not has_notes(view, counted):
+        view = self.read.view
+        if noted is None:
             names = ", ".join(self.read.dimensions)
             return {}, (), [("dimension", f"the view's function leaves out which rows of {names} the events see")]
-        seen, lacking = rows_seen(view, counted), list[str]()
+        seen, lacking = rows_seen(view, noted), list[str]()
         if column is not None and column in counted.columns and counted[column].null_count() == counted.height:
-            lacking = tables_without_a_row(self.read, counted, column)
+            lacking = tables_without_a_row(self.read, noted, column)
         steps = [
             ("dimension", f"{rows.height} row(s) of {table}@{self.read.versions[table]} seen by these events")
             for table, rows in seen.items()
