@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.compute.joins.ahead import ahead_join
@@ -211,3 +212,24 @@ def test_what_is_watched_so_far_ends_before_events_may_still_come():
     assert hours == [3.0, 4.0, 4.0, None, 0.0]  # up to 4 all is known: UB's event and UC's are not seen yet
     assert found["time_to_next_7h_happened"].to_list() == [True, False, False, None, True]
     assert found["label_known_at"].to_list() == [at(6), at(6), at(6), None, at(6)]
+
+
+@drawn(100)
+@given(
+    drawn_rows(KEYS, HOURS, max_size=8),
+    drawn_rows(KEYS, HOURS, st.sampled_from([0, 0, 1, 3, 9]), VALUES, KINDS, max_size=20),
+    st.sampled_from([0, 1]),
+    st.sampled_from([0, 2]),
+    st.integers(-2, 12),
+)
+def test_a_final_label_is_the_same_whatever_is_delivered_later(spine, events, start, late, until):
+    rows = [(key, hour, None if hour is None else hour + after, x, kind) for key, hour, after, x, kind in events]
+    sums = [fp.Count(windows=["4h"]), fp.LastN("x", 3, windows=["4h"]), fp.TimeTo(windows=["4h"])]
+    label = label_of(sums, known=True, start=start, late=late)
+    delivered = [row for row in rows if row[2] is None or row[2] <= until]
+    asked = frame(spine, **SPINE)
+    first = labelled(label, asked, frame(delivered, **EVENTS), [(-20, until)])
+    second = labelled(label, asked, frame(rows, **EVENTS), [(-20, 40)])
+    final = first["label_known_at"].is_not_null()
+    assert all(moment <= at(until) for moment in first["label_known_at"].drop_nulls())
+    assert_frame_equal(first.filter(final), second.filter(final))

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.compute.joins.final_rows import final_rows
@@ -127,3 +128,22 @@ def test_of_rows_of_one_time_the_newest_known_is_the_label_then_the_last():
     for rows in (corrected, twice):
         found = labelled(label, frame([("UA", 1, 0)], **SPINE), frame(rows, **LABELS).drop("part"), [(-9, 40)], "4h")
         assert found["late"].item() == 8
+
+
+@drawn(100)
+@given(
+    drawn_rows(KEYS, PARTS, HOURS, max_size=8),
+    drawn_rows(KEYS, PARTS, HOURS, st.sampled_from([0, 0, 1, 4, 9]), st.integers(0, 99)),
+    st.sampled_from([1, 5]),
+    st.sampled_from([0, 2]),
+    st.integers(-2, 12),
+)
+def test_a_final_row_label_is_the_same_whatever_is_delivered_later(spine, labels, horizon, late, until):
+    rows = [(*key, hour, None if hour is None else hour + after, x) for *key, hour, after, x in labels]
+    label = label_of(["key", "part"], known=True, late=late, otherwise={"late": -1})
+    delivered = [row for row in rows if row[3] is None or row[3] <= until]
+    asked = frame(spine, **SPINE)
+    first = labelled(label, asked, frame(delivered, **LABELS), [(-20, until)], f"{horizon}h")
+    second = labelled(label, asked, frame(rows, **LABELS), [(-20, 40)], f"{horizon}h")
+    final = first["label_known_at"].is_not_null()
+    assert_frame_equal(first.filter(final), second.filter(final))
