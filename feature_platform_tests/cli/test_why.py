@@ -103,6 +103,21 @@ def test_a_row_of_a_training_set_is_asked_by_its_number() -> None:
     assert (alone.exit_code, "is one about a moment. Give --at" in alone.stderr) == (1, True)
 
 
+def test_a_service_is_asked_although_another_of_its_views_was_never_made(tmp_path: Path) -> None:
+    module = f"shop_of_{tmp_path.name[-1]}_why"
+    text = (tmp_path / f"{module}.py").read_text()
+    never = """
+@fp.feature_view(entity=customer, source=orders)
+def never(rows):
+    return rows
+
+both = fp.FeatureService("both", [never, spending])
+"""
+    (tmp_path / f"more_{module}.py").write_text(text + never)
+    result = said("why", "both.amount_sum_2d", "--key", "customer=7", "--project", f"more_{module}", *AT)
+    assert (result.exit_code, " is 5.0 (present)" in result.stdout) == (0, True), result.output
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

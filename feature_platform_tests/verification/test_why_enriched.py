@@ -156,6 +156,19 @@ def test_a_function_that_leaves_out_what_tells_is_named(tmp_path: Any) -> None:
     )
 
 
+def test_a_table_that_only_decides_which_rows_stay_is_no_reason(tmp_path: Any) -> None:
+    """The amount is null by itself; that there is no price decides only that the order stays."""
+    store = fp.OfflineStore(tmp_path)
+    events = [("ann", 0, 0, 1, None), ("bob", 0, 0, 2, 1.0)]
+    for plain in views(events, [(2, 0, 0, 1.5)], clock=False, keeps=True, dated=True):
+        if plain.declared_features is None:
+            made = dataclasses.replace(plain, transform=lambda rows: rows.filter(pl.col("price").is_null()))
+            fp.materialize(made, store, at(), at(2), partitions=GRID)
+            asked = {feature: why(made, feature, {"customer": "ann"}, at(1), store) for feature in ("amount", "price")}
+            assert asked["amount"].reason is Reason.NULL_IN_ROW
+            assert asked["price"].reason is Reason.NO_DIMENSION_ROW
+
+
 def test_a_function_that_refuses_columns_that_it_does_not_know_is_no_obstacle(tmp_path: Any) -> None:
     store = fp.OfflineStore(tmp_path)
     plain = views([("ann", 0, 0, 1, 1.0)], [(1, 0, 0, 1.5)], clock=False, keeps=True, dated=True)[0]

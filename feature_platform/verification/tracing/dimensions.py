@@ -64,12 +64,13 @@ def _note(by: Enrichment, number: int) -> Enrichment:
     return replace(by, columns={**by.columns, **notes})
 
 
-def _enrichments_behind(read: ReadTables, column: str) -> list[int]:
+def _enrichments_behind(tables: ReadTables, column: str) -> list[int]:
     """Return the places of the enrichments that a column is made from, those that only decide which rows stay aside."""
-    view, names = read.view, (read.view.source.asset, *read.dimensions)
-    schemas = {name: read.store.read(name, version=read.versions[name]).collect_schema() for name in names}
-    source = read.read_all().collect_schema()
-    behind = columns_read(view.transform, enriched_schema(view, {**schemas, view.source.asset: source}))
+    view = tables.view
+    schemas = {name: rows.collect_schema() for name, rows in tables.dimensions.items()}
+    schemas |= {view.source.asset: tables.read_all().collect_schema()}
+    behind = columns_read(view.transform, enriched_schema(view, schemas))
     kept = [set(behind[name]) for name in (*view.join_keys, *view.event_clocks) if name in behind]
-    own = set(behind.get(column, ())) - set().union(*kept)
+    read = set(behind.get(column, ()))
+    own = read - set().union(*kept) | read & {column}
     return [number for number, each in enumerate(view.enrichments) if own & set(each.columns)]

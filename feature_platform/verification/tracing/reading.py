@@ -29,14 +29,14 @@ def read_key(
     Raises:
         UnknownName: a text is given for what is none of them.
         InvalidKey: a text stands for no value of the type.
-        TableNotFound, VersionNotFound: the table that tells the type is not in the store.
+        VersionNotFound: a table that tells a type does not keep that version.
     """
     views: Sequence[FeatureView] = [declared] if isinstance(declared, FeatureView) else declared.views
     request = {} if isinstance(declared, FeatureView) else declared.request
     owner = f"`{declared.name}`"
     types: dict[str, pl.DataType] = {}
     for view in views:
-        if view.join_keys:
+        if view.join_keys and store.exists(view.read_from.asset):
             schema = rows_read(view, rows_of_table(pieces_of_view(view, store, versions)[:1])).collect_schema()
             types = {**{column: schema[key] for column, key in view.own_keys.items()}, **types}
     found: dict[str, object] = {}

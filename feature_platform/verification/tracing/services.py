@@ -70,6 +70,7 @@ class Asker:
         """
         columns = self.columns_of(service)
         if column not in columns:
+            pieces_of_views(service.views, self.store, self.versions)  # refuses a table that was never made
             raise UnknownName(f"Feature service `{service.name}`", "feature", column, columns)
         owner, feature = columns[column]
         traced = (
@@ -125,9 +126,10 @@ class Asker:
         found = self.trace_view(view, feature_names(view, table[0].rows.collect_schema())[0])
         time = None if found.reason is Reason.EXPIRED else found.time
         reason = found.reason if time is None else Reason.PRESENT
-        return replace(
-            found, feature=f"{view.name}.{EVENT_TIME}", value=time, reason=reason, stored=time, again=None, agrees=None
-        )
+        found = replace(found, feature=f"{view.name}.{EVENT_TIME}", value=time, reason=reason, stored=time, again=None)
+        if found.agrees is False:
+            return found
+        return replace(found, agrees=None, steps=tuple(step for step in found.steps if step[0] != "again"))
 
     def _input_types(self, selection: OnDemandSelection) -> dict[str, pl.DataType]:
         """Return the types of the inputs of on-demand features, by the names of their hidden columns."""
@@ -141,7 +143,10 @@ class Asker:
         return {name: dtype for join in plan.joins for name, dtype in join.added.items()}
 
     def columns_of(self, service: FeatureService) -> Mapping[str, tuple[FeatureView | OnDemandView, str]]:
-        """Return each column of a service with the view, and the feature of it, that it shows."""
+        """Return each column of a service with the view, and the feature of it, that it shows.
+
+        Those of a row view that was never made are not known.
+        """
         return dict(self._named_columns(service))
 
     def _named_columns(self, service: FeatureService) -> Iterator[tuple[str, tuple[FeatureView | OnDemandView, str]]]:
@@ -152,6 +157,8 @@ class Asker:
                 continue
             view = view_of(selection)
             features = selection.features if isinstance(selection, FeatureSelection) else view.declared_features
+            if features is None and not self.store.exists(view.asset):
+                continue
             if features is None:
                 table = pieces_of_view(view, self.store, self.versions)
                 features = feature_names(view, table[0].rows.collect_schema())

@@ -79,7 +79,7 @@ class TracedValue:
     @property
     def title(self) -> str:
         """Return in one line what was asked, and the answer."""
-        key = " ".join(f"{name}={value}" for name, value in self.key.items())
+        key = " ".join(f"{name}={show_value(value)}" for name, value in self.key.items())
         of_key = f" of {key}" if key else ""
         return f"{self.feature}{of_key} at {short_moment(self.at)} is {show_value(self.value)} ({self.reason})"
 
