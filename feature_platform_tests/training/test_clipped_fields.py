@@ -62,7 +62,7 @@ def test_a_refused_value_is_named_with_its_row_before_anything_is_written(store:
     assert not store.exists(refused.asset)
 
 
-KINDS: list[tuple[Any, Any]] = [(pl.Float64, pl.Float64), (pl.Float32, pl.Float64), (pl.Int8, pl.Int64)]
+KINDS: list[tuple[Any, Any]] = [(pl.Float64, pl.Float64), (pl.Float32, pl.Float64), (pl.Int16, pl.Int64)]
 
 
 @settings(phases=[Phase.generate])
