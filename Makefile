@@ -10,6 +10,7 @@ BIN := .venv/bin
 RANGE ?= 2013-01-01...2013-12-01
 SCALE ?= 1
 
+unexport PYTHONDONTWRITEBYTECODE # what a hundred processes import is compiled once
 export DAGSTER_DISABLE_TELEMETRY := 1
 export GX_ANALYTICS_ENABLED := false
 export PYTHONWARNINGS ?= ignore::UserWarning:dagster,ignore::FutureWarning:dagster
