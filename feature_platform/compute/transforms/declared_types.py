@@ -76,8 +76,8 @@ def typed_columns(rows: pl.LazyFrame, types: Mapping[str, pl.DataType], owner: s
         WrongListLength: a list has another length than its array; when the rows are computed.
 
     >>> rows = pl.LazyFrame({"e": [[1.0, 2.0]]})
-    >>> typed_columns(rows, {"e": pl.Array(pl.Float64, 2)}, "A table", "Cast it.").collect().schema
-    Schema({'e': Array(Float64, shape=(2,))})
+    >>> typed_columns(rows, {"e": pl.Array(pl.Float64, 2)}, "A table", "Cast it.").collect().schema["e"]
+    Array(Float64, shape=(2,))
     """
     schema = rows.collect_schema() if types else pl.Schema()
     columns: list[pl.Expr] = []

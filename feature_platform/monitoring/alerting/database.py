@@ -93,11 +93,14 @@ def _connect(path: Path, wait: float) -> sqlite3.Connection:
     return connection
 
 
+_IDENTITY = (  # one statement sees one moment, also while another process makes the tables
+    "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
+    "FROM pragma_application_id, pragma_user_version"
+)
+
+
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    application, version = (
-        connection.execute(f"PRAGMA {each}").fetchone()[0] for each in ("application_id", "user_version")
-    )
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    application, version, tables = connection.execute(_IDENTITY).fetchone()
     if application != APPLICATION and (application or version or tables):
         raise AlertStoreFailed(str(path), "it is a database of something else", "Move the file away.")
     if version > len(MIGRATIONS):

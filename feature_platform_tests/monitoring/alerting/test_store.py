@@ -17,6 +17,7 @@ from feature_platform.monitoring.alerting import (
     Evaluation,
     Policy,
     acknowledge,
+    database,
     deliver_pending,
     evaluate,
     evaluate_book,
@@ -150,6 +151,27 @@ def test_two_writers_at_once_lose_nothing(store):
         each.stdin.flush()
     assert [each.communicate()[0].count("\n") for each in started] == [ROUNDS, ROUNDS]
     assert len(store.book().alerts) == pending_messages(store).count == 2 * ROUNDS
+
+
+def test_a_store_that_another_process_makes_while_its_version_is_read_is_no_foreign_database(store, monkeypatch):
+    connect, other = database._connect, AlertStore(store.path.parent)
+    made: list[str] = []
+
+    def make_meanwhile(statement):
+        if "user_version" in statement and not made:
+            made.append(statement)
+            looked(other, "1", found())
+
+    def connect_and_trace(path, wait):
+        connection = connect(path, wait)
+        if not made:
+            connection.set_trace_callback(make_meanwhile)
+        return connection
+
+    monkeypatch.setattr(database, "_connect", connect_and_trace)
+    looked(store, "2", found())
+    assert made
+    assert len(store.book().alerts) == 1
 
 
 def test_a_full_disk_is_one_clear_error_and_what_was_written_stays(store):
