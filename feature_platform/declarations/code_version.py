@@ -161,7 +161,8 @@ def _text_of_enrichment(enrichment: Enrichment) -> str:
     """Return which rows of a dimension are found and what is taken of them; not how the dimension is made."""
     clocks = (enrichment.event_time, enrichment.known_at)
     facts = (dict(enrichment.on), dict(enrichment.columns), enrichment.ttl_us, *clocks)
-    return f"enrich {enrichment.asset}{facts!r}"
+    instants = "" if enrichment.cadence is None else f"{enrichment.cadence!r}"
+    return f"enrich {enrichment.asset}{facts!r}{instants}"
 
 
 def _text_of_label(label: Label) -> str:

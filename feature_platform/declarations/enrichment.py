@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.naming import KNOWN_AT, KNOWN_UNTIL, describe_value
 from feature_platform.ground.errors import InvalidDeclaration
 
@@ -16,17 +17,21 @@ if TYPE_CHECKING:
 class Enrichment:
     """What a view takes of one other table, the dimension: the newest row of a key at the time of an event.
 
+    Of a windowed view the rows are instants: the newest one counts, and a key without a row there has the default row.
+
     Attributes:
         dimension: the source or feature view whose table it is.
         on: the columns of an event that find a row, and the columns of the dimension that they find it by.
         columns: the columns that an event gets, and those of the dimension that they are.
         ttl_us: how old a row may be at the time of the event, in microseconds; None for any age.
+        cadence: of a windowed view, the instants that it publishes; None for rows.
     """
 
     dimension: "Source | FeatureView"
     on: Mapping[str, str]
     columns: Mapping[str, str]
     ttl_us: int | None = None
+    cadence: Cadence | None = None
 
     @property
     def asset(self) -> str:
@@ -40,13 +45,19 @@ class Enrichment:
 
     @property
     def known_at(self) -> str | None:
-        """Return the column that says from when on a row is known; None where that is its own time."""
-        return self.dimension.known_at
+        """Return the column that says from when on a row is known; None where that is its own time.
+
+        A windowed view has no such column: an instant is known as late as its cadence says.
+        """
+        if self.cadence is None:
+            return self.dimension.known_at
+        return KNOWN_AT if self.cadence.delay_us else None
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Return the columns of the dimension that are read, each once."""
-        clocks = (clock for clock in (self.event_time, self.known_at) if clock is not None)
+        """Return the columns of the dimension's table that are read, each once."""
+        stored = (self.event_time, None if self.cadence else self.known_at)
+        clocks = (clock for clock in stored if clock is not None)
         return tuple(dict.fromkeys([*self.on.values(), *clocks, *self.columns.values()]))
 
 
@@ -68,11 +79,13 @@ def require_enrichments(
     for each in enrichments:
         named = describe_value(each.dimension)
         if each.known_at is not None and not windowed:
+            late, other = f"`{each.known_at}`", "rows without a known-at clock"
+            if each.cadence is not None:
+                late, other = f"delay={each.cadence.delay!r}", "windows without a delay"
             raise InvalidDeclaration(
                 culprit,
-                f"is a row view and enriched by {named}, whose rows may be known later than they hold "
-                f"(`{each.known_at}`)",
-                "Aggregate the events (fp.Last for the newest), or enrich by rows without a known-at clock.",
+                f"is a row view and enriched by {named}, whose rows may be known later than they hold ({late})",
+                f"Aggregate the events (fp.Last for the newest), or enrich by {other}.",
             )
         if clocks[0] is None and each.event_time is not None:
             raise InvalidDeclaration(

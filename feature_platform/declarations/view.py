@@ -246,7 +246,8 @@ class FeatureSelection:
         view = self.view
         before = "" if view.aliased is None else f"{view.name}__"
         columns = {f"{before}{feature}": feature for feature in self.features}
-        return Enrichment(view.original, dict(view.own_keys), columns, view.ttl_us)
+        cadence = view.windowing.cadence if view.windowing else None
+        return Enrichment(view.original, dict(view.own_keys), columns, view.ttl_us, cadence)
 
 
 def is_windowed(asset: object) -> TypeGuard[FeatureView]:
@@ -286,8 +287,9 @@ def feature_view(
 
     Args:
         entity: what the features describe; None for a global view with one value at each instant.
-        enrich: columns of other sources and row views, e.g. `[products["price"]]`: the function gets each event with
-            the newest row of its key at the event's own time, one at that time included; null where there is none.
+        enrich: columns of other sources and views, e.g. `[products["price"]]`: the function gets each event with
+            the newest row of its key at the event's own time, one at that time included; null where there is none. Of a
+            snapshot view it is the newest instant, and a key without a row there has the values of an empty window.
         aggregations: none for a row view, where every row is a feature row at its event time.
         derive: further features of a windowed view by name: expressions over those of the aggregations, row by row.
         cadence: when a windowed view publishes. Defaults to daily.
@@ -361,21 +363,25 @@ def _check_arguments(culprit: str, entity: Entity | None, source: Source | Featu
 def _enrichments(
     culprit: str, enrich: object, source: Source | FeatureView, *, windowed: bool
 ) -> tuple[Enrichment, ...]:
-    remedy = 'Give a list of columns of sources and row views: enrich=[products["price"]].'
+    remedy = 'Give a list of columns of sources and feature views: enrich=[products["price"]].'
     if not isinstance(enrich, Sequence) or isinstance(enrich, str):
         raise InvalidDeclaration(culprit, f"has enrich={describe_value(enrich)}", remedy)
     enrichments: list[Enrichment] = []
     for selected in enrich:
         if not isinstance(selected, (SourceSelection, FeatureSelection)):
             raise InvalidDeclaration(culprit, f"is enriched by {describe_value(selected)}", remedy)
-        if isinstance(selected, FeatureSelection) and is_windowed(selected.view):
-            found = f"is enriched by windows of `{selected.view.name}`, which say what was at their instants"
-            raise InvalidDeclaration(culprit, found, "Enrich by a row view, or put both views into one service.")
+        if isinstance(selected, FeatureSelection) and selected.view.kind is ViewKind.EXACT:
+            found = (
+                f"is enriched by the exact view `{selected.view.name}`, whose windows end at the reader's own moment"
+            )
+            raise InvalidDeclaration(
+                culprit, found, "Enrich by a snapshot view of the same windows, or put both views into one service."
+            )
         enrichment = selected.enrichment()
         if enrichment.known_at is not None and is_windowed(source):
             found = f"reads windows of `{source.name}` and is enriched by rows that may be known later than they hold"
             raise InvalidDeclaration(
-                culprit, found, "Enrich the events of that view, or by rows without a known-at clock."
+                culprit, found, "Enrich the events of that view, or by rows that are known when they hold."
             )
         enrichments.append(enrichment)
     require_enrichments(culprit, enrichments, (source.event_time, source.known_at), windowed=windowed)

@@ -9,7 +9,7 @@ from feature_platform.compute.joins.pieces import Table
 from feature_platform.compute.keys.join_keys import require_columns
 from feature_platform.compute.transforms.declared_types import read_features
 from feature_platform.compute.transforms.enriched import enrich_events, hold_rows
-from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground.table_names import TableKind, is_asset, table_names_of
 from feature_platform.offline import OfflineStore
 
@@ -33,6 +33,8 @@ def read_dimensions(
 ) -> dict[str, pl.LazyFrame]:
     """Return the rows of the tables that enrich the events of a view, each read once, when it is first needed.
 
+    A windowed view has a row for each key and instant: of each part of the events those of its time are read.
+
     Args:
         versions: Delta versions by table name; the newest by default.
 
@@ -49,7 +51,8 @@ def read_dimensions(
     rows = {name: read_features(views[name], each) if name in views else each for name, each in rows.items()}
     for name, reads in columns.items():
         require_columns(rows[name].collect_schema(), reads, f"Feature view `{view.name}`: the table `{name}`")
-    return {name: hold_rows(rows[name].select(list(reads))) for name, reads in columns.items()}
+    taken = {name: rows[name].select(list(reads)) for name, reads in columns.items()}
+    return {name: each if is_windowed(views.get(name)) else hold_rows(each) for name, each in taken.items()}
 
 
 def pieces_of_view(view: FeatureView, store: OfflineStore, versions: Mapping[str, int] | None = None) -> Table:

@@ -83,7 +83,7 @@ def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: i
 
 def _example_events(view: FeatureView, rows: int, seed: int) -> pl.LazyFrame:
     """Make up the events of a view, each enriched by a row of a made-up table, where that has one for its key."""
-    dimensions = {each.asset: _example_rows(each.dimension, rows, seed) for each in view.enrichments}
+    dimensions = {each.asset: _example_table(each.dimension, rows, seed) for each in view.enrichments}
     events = make_up_rows_read(view, view.source, rows, seed).lazy()
     return enrich_events(view, events, dimensions)
 
@@ -102,12 +102,18 @@ def make_up_rows_read(view: FeatureView, read: Source | FeatureView, rows: int, 
 
 
 def _example_rows(source: Source | FeatureView, rows: int, seed: int) -> pl.LazyFrame:
+    table = _example_table(source, rows, seed)
+    return as_events(source, table) if is_windowed(source) else table
+
+
+def _example_table(source: Source | FeatureView, rows: int, seed: int) -> pl.LazyFrame:
+    """Make up the table of a source or view; of a windowed one with the default row of each instant."""
     if not is_windowed(source):
         return example_frame(source, rows, seed).lazy()
     events = _example_events(source, rows, seed)
     cadence = source.windows.cadence
     end = cadences.next_instant(END, cadence.every_us, cadence.tz)
-    return as_events(source, window_rows(source, events, FIRST, end))
+    return window_rows(source, events, FIRST, end)
 
 
 def _columns(source: Source) -> pl.Schema:
@@ -193,11 +199,18 @@ def _published_windows(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFr
 
 def _view_events(view: FeatureView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> pl.LazyFrame:
     """Return the events of a view, with what enriches them, as its function gets them."""
-    dimensions = {each.asset: _events(each.dimension, sources) for each in view.enrichments}
+    dimensions = {each.asset: _table(each.dimension, sources) for each in view.enrichments}
     return enrich_events(view, _events(view.source, sources), dimensions)
 
 
 def _events(source: Source | FeatureView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> pl.LazyFrame:
+    """Return the rows of a frame as a view reads them; of a windowed view those of keys."""
+    rows = _table(source, sources)
+    return as_events(source, rows) if is_windowed(source) else rows
+
+
+def _table(source: Source | FeatureView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> pl.LazyFrame:
+    """Return the rows of a frame as a table has them; of a windowed view with its default rows."""
     if source.name not in sources:
         raise UnknownName("The frames given to `values_at`", "source", source.name, sources)
     frame = sources[source.name].lazy()
@@ -207,7 +220,7 @@ def _events(source: Source | FeatureView, sources: Mapping[str, pl.DataFrame | p
         rows = prepare_rows(source, frame) if raw else _with_utc_clocks(source, frame)
         refuse_working_names(f"The frame of source `{source.name}`", rows.collect_schema())
         return rows
-    return as_events(source, frame)
+    return frame if is_windowed(source) else as_events(source, frame)
 
 
 def _with_utc_clocks(source: Source, frame: pl.LazyFrame) -> pl.LazyFrame:

@@ -2,6 +2,7 @@
 
 A row at the time of the event is seen by it. Of rows of one key and time the last known counts, then the last in input
 order. A null value of the newest row stays null, and an event without a key, without a time or without a row has nulls.
+Of a windowed view it sees the newest instant, and the values of an empty window where its key has no row.
 Where rows may be known later than they hold, an event has several versions (`versions.py`).
 """
 
@@ -11,15 +12,20 @@ from functools import cache
 import polars as pl
 
 from feature_platform.compute.keys.join_keys import key_names, key_parts, none_is_null, require_columns, shared_types
+from feature_platform.compute.transforms.stretches import instants_of
 from feature_platform.compute.transforms.versions import versions_of_events
 from feature_platform.compute.windows.timeline import NEVER
 from feature_platform.declarations.enrichment import Enrichment
+from feature_platform.declarations.naming import AS_OF, KNOWN_AT
 from feature_platform.declarations.view import FeatureView
-from feature_platform.ground.clock import UTC, ticks
+from feature_platform.ground.clock import UTC, shift_times, ticks, utc
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.working_columns import (
+    DEFAULT_ROW,
     EVENT_PLACE,
     EVENT_TICKS,
+    HAS_ROW,
+    INSTANT,
     KNOWN_TICKS,
     TICKS,
     VERSION_FROM,
@@ -51,7 +57,7 @@ def enrich_events(view: FeatureView, events: pl.LazyFrame, dimensions: Mapping[s
     _refuse_taken(view, events.collect_schema(), owner)
     ordered = _in_order_of_time(view, events, owner)
     for each in view.enrichments:
-        join = _join if each.known_at is None else _join_versions
+        join = _join_rows if each.cadence is None else _join_instants
         ordered = join(ordered, dimensions[each.asset], each, owner)
     enriched = ordered.sort(EVENT_PLACE, maintain_order=True)
     if view.has_versions:
@@ -104,9 +110,23 @@ def _in_order_of_time(view: FeatureView, events: pl.LazyFrame, owner: str) -> pl
     return numbered.sort(EVENT_TICKS, nulls_last=False, maintain_order=True)
 
 
-def _join(events: pl.LazyFrame, dimension: pl.LazyFrame, by: Enrichment, owner: str) -> pl.LazyFrame:
-    """Join events in order of time with the newest row of their key up to it; facts without a date hold always."""
+def _join_rows(events: pl.LazyFrame, dimension: pl.LazyFrame, by: Enrichment, owner: str) -> pl.LazyFrame:
+    """Join events in order of time with the newest row of their key up to it."""
     types, rows = _rows_of(events, dimension, by, owner)
+    return _join_newest(events, rows.filter(none_is_null(key_names(list(types)))), types, by)
+
+
+def _join_newest(
+    events: pl.LazyFrame, rows: pl.LazyFrame, types: Mapping[str, pl.DataType], by: Enrichment
+) -> pl.LazyFrame:
+    join = _join_on_time if by.known_at is None else _join_versions
+    return join(events, rows, types, by)
+
+
+def _join_on_time(
+    events: pl.LazyFrame, rows: pl.LazyFrame, types: Mapping[str, pl.DataType], by: Enrichment
+) -> pl.LazyFrame:
+    """Join events in order of time with the newest row of their key up to it; facts without a date hold always."""
     always, keys = pl.lit(_ALWAYS, pl.Int64), key_names(list(types))
     at = always if by.event_time is None else pl.col(EVENT_TICKS)
     asked = events.with_columns(*key_parts(types), at.alias(TICKS))
@@ -115,11 +135,13 @@ def _join(events: pl.LazyFrame, dimension: pl.LazyFrame, by: Enrichment, owner: 
     return joined.drop(*keys, TICKS)
 
 
-def _join_versions(events: pl.LazyFrame, dimension: pl.LazyFrame, by: Enrichment, owner: str) -> pl.LazyFrame:
+def _join_versions(
+    events: pl.LazyFrame, rows: pl.LazyFrame, types: Mapping[str, pl.DataType], by: Enrichment
+) -> pl.LazyFrame:
     """Join events with the newest known row of their key up to their time, one row for each version."""
-    types, rows = _rows_of(events, dimension, by, owner)
     keys, clocks = key_names(list(types)), (EVENT_TICKS, VERSION_FROM, VERSION_UNTIL)
-    added = {name: dtype for name, dtype in rows.collect_schema().items() if name in by.columns}
+    found_by = (*keys, TICKS, KNOWN_TICKS)
+    added = {name: dtype for name, dtype in rows.collect_schema().items() if name not in found_by}
     schema = {VERSION_PLACE: pl.get_index_type(), VERSION_FROM: pl.Int64(), VERSION_UNTIL: pl.Int64(), **added}
 
     def find_versions(asked: pl.DataFrame) -> pl.DataFrame:
@@ -137,17 +159,66 @@ def _join_versions(events: pl.LazyFrame, dimension: pl.LazyFrame, by: Enrichment
     return plain.join(versions, on=VERSION_PLACE, how="inner", maintain_order="right").drop(VERSION_PLACE)
 
 
+def _join_instants(events: pl.LazyFrame, dimension: pl.LazyFrame, by: Enrichment, owner: str) -> pl.LazyFrame:
+    """Join events with the values of their key at the newest instant up to their time, as a snapshot join does.
+
+    An instant is there when it has its default row, which counts where the key has no row at that instant. Of the rows
+    of keys only those of instants that events see are read.
+    """
+    types, rows = _rows_of(events, dimension, by, owner)
+    keys, clocks = key_names(list(types)), [TICKS] if by.known_at is None else [TICKS, KNOWN_TICKS]
+    published = rows.filter(_is_default(keys)).unique(TICKS, keep="last", maintain_order=True)
+    asked = _join_newest(events, published.select(*clocks, pl.col(TICKS).alias(INSTANT)), {}, by)
+    numbered = asked.with_row_index(VERSION_PLACE)
+    added = {name: dtype for name, dtype in rows.collect_schema().items() if name in by.columns}
+    instant = utc(dimension.collect_schema(), AS_OF, owner)
+
+    def find_values(asking: pl.DataFrame) -> pl.DataFrame:
+        first, last = (pl.lit(end, pl.Int64).cast(UTC) for end in (asking[INSTANT].min(), asking[INSTANT].max()))
+        _, few = _rows_of(events, dimension.filter(instant.is_between(first, last)), by, owner)
+        return _values_at_instants(asking, few.rename({TICKS: INSTANT}).collect(), keys, list(added))
+
+    schema = {VERSION_PLACE: pl.get_index_type(), **added}
+    values = numbered.select(VERSION_PLACE, INSTANT, *key_parts(types)).map_batches(find_values, schema=schema)
+    return numbered.join(values, on=VERSION_PLACE, how="left", maintain_order="left").drop(VERSION_PLACE, INSTANT)
+
+
+def _values_at_instants(asking: pl.DataFrame, rows: pl.DataFrame, keys: list[str], added: list[str]) -> pl.DataFrame:
+    """Return the place of each event and the values of its key at its instant, which is null where there is none."""
+    of_key = [*keys, INSTANT]
+    own = rows.filter(none_is_null(keys)).unique(of_key, keep="last", maintain_order=True)
+    default = rows.filter(_is_default(keys)).unique(INSTANT, keep="last", maintain_order=True)
+    found = asking.join(
+        own.select(*of_key, *added, pl.lit(value=True).alias(HAS_ROW)), on=of_key, how="left", maintain_order="left"
+    )
+    found = found.join(
+        default.select(INSTANT, pl.col(added).name.suffix(DEFAULT_ROW)), on=INSTANT, how="left", maintain_order="left"
+    )
+    otherwise = {name: pl.when(none_is_null(keys)).then(f"{name}{DEFAULT_ROW}") for name in added}
+    values = (pl.when(HAS_ROW).then(name).otherwise(default).alias(name) for name, default in otherwise.items())
+    return found.select(VERSION_PLACE, *values)
+
+
+def _is_default(keys: list[str]) -> pl.Expr:
+    """Tell whether a published row is the default row of its instant, which has no key."""
+    return pl.all_horizontal(pl.lit(value=True), *(pl.col(key).is_null() for key in keys))
+
+
 def _rows_of(
     events: pl.LazyFrame, dimension: pl.LazyFrame, by: Enrichment, owner: str
 ) -> tuple[dict[str, pl.DataType], pl.LazyFrame]:
-    """Return the types of the key, and the rows of a table that some event can see: key, clocks, what is added."""
+    """Return the types of the key, and the rows of a table at which events may look: key, clocks, what is added."""
     role = f"{owner}, enriched by `{by.asset}`"
     left, right = events.collect_schema(), dimension.collect_schema()
     require_columns(right, by.reads, f"{role}: that table")
     types = shared_types(left, right, list(by.on), role, by.on)
     clocks = {TICKS: pl.lit(_ALWAYS, pl.Int64) if by.event_time is None else ticks(right, by.event_time, role)}
+    if by.cadence is not None:
+        out = shift_times(utc(right, AS_OF, role), by.cadence.delay_us)
+        dimension = instants_of(dimension, by.cadence, role).with_columns(out.alias(KNOWN_AT))
+        right = dimension.collect_schema()
     if by.known_at is not None:
         clocks[KNOWN_TICKS] = ticks(right, by.known_at, role)
     added = [pl.col(column).alias(name) for name, column in by.columns.items()]
     rows = dimension.select(*key_parts(types, by.on), *added, **clocks)
-    return types, rows.filter(none_is_null([*key_names(list(types)), *clocks]))
+    return types, rows.filter(none_is_null(clocks))

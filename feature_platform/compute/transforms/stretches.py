@@ -3,8 +3,11 @@
 import polars as pl
 
 from feature_platform.compute.keys.join_keys import key_names, key_parts, none_is_null, shared_types
+from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.enrichment import Enrichment
-from feature_platform.ground.clock import ticks
+from feature_platform.declarations.naming import AS_OF
+from feature_platform.ground.cadences import publication
+from feature_platform.ground.clock import ticks, utc
 from feature_platform.ground.working_columns import KNOWN_TICKS, OTHER_VALUES, TICKS, UNTIL_TICKS, VALUES
 
 _FIRST, _LAST = -(2**63), 2**63 - 1
@@ -51,6 +54,52 @@ def changed_stretches(old: pl.DataFrame, new: pl.DataFrame, by: Enrichment) -> p
     return ended.group_by([*keys, UNTIL_TICKS]).agg(pl.col(TICKS).min()).select(*keys, TICKS, UNTIL_TICKS)
 
 
+def changed_instants(old: pl.DataFrame, new: pl.DataFrame, by: Enrichment, cadence: Cadence) -> list[pl.DataFrame]:
+    """Return the stretches of time in which instants of a windowed view may be seen otherwise in a new version.
+
+    An instant decides for events from its own time on, until the next instant that both versions have was out.
+
+    Args:
+        old, new: the columns `by.reads` of two versions, in the same types: of all instants the default rows, and the
+            rows of keys of those that may have changed.
+
+    Returns:
+        As `changed_stretches`, first of keys whose own rows differ, then, without a key, of instants that came, went or
+        have another default row.
+    """
+    owner, names = f"`{by.asset}`", key_names(list(by.on.values()))
+    first, second = (_newest_rows(instants_of(rows.lazy(), cadence, owner), by, of_keys=False) for rows in (old, new))
+    both = first.join(
+        second.rename({VALUES: OTHER_VALUES}),
+        on=[*names, TICKS, KNOWN_TICKS],
+        how="full",
+        coalesce=True,
+        nulls_equal=True,
+    )
+    is_same = pl.col(VALUES).eq_missing(pl.col(OTHER_VALUES))
+    is_default = pl.all_horizontal(pl.lit(value=True), *(pl.col(name).is_null() for name in names))
+    stays = both.filter(is_default, is_same).select(pl.col(TICKS).alias(UNTIL_TICKS)).sort(UNTIL_TICKS)
+    changed = both.filter(~is_same)
+    begun = [changed.filter(none_is_null(names)).select(*names, TICKS), changed.filter(is_default).select(TICKS)]
+    ended = (
+        each.sort(TICKS).join_asof(
+            stays, left_on=TICKS, right_on=UNTIL_TICKS, strategy="forward", allow_exact_matches=False
+        )
+        for each in begun
+    )
+    return [each.with_columns((pl.col(UNTIL_TICKS) + cadence.delay_us).fill_null(_LAST)).unique() for each in ended]
+
+
+def instants_of(published: pl.LazyFrame, cadence: Cadence, owner: str) -> pl.LazyFrame:
+    """Return the rows of a windowed view's table that are of its cadence; an earlier declaration may have left others.
+
+    Raises:
+        MissingColumns, NotUtc: it has no such times.
+    """
+    instant = utc(published.collect_schema(), AS_OF, owner)
+    return published.filter(instant == publication(instant, cadence.every_us, tz=cadence.tz))
+
+
 def reached_events(
     events: pl.LazyFrame, stretches: pl.DataFrame, by: Enrichment, event_time: str | None, owner: str
 ) -> pl.LazyFrame:
@@ -79,14 +128,23 @@ def reached_events(
     return found.filter(pl.col(TICKS) < pl.col(UNTIL_TICKS)).drop(*keys, TICKS, UNTIL_TICKS)
 
 
-def _newest_rows(rows: pl.DataFrame, by: Enrichment) -> pl.DataFrame:
-    """Return of each key, time and time known the row that counts: the last, with its values as one."""
+def _newest_rows(rows: pl.DataFrame | pl.LazyFrame, by: Enrichment, *, of_keys: bool = True) -> pl.DataFrame:
+    """Return of each key, time and time known the row that counts: the last, with its values as one.
+
+    Args:
+        of_keys: whether rows without a key are left out.
+    """
     names = list(by.on.values())
-    types = shared_types(rows.schema, rows.schema, names, f"`{by.asset}`")
+    schema = rows.collect_schema()
+    types = shared_types(schema, schema, names, f"`{by.asset}`")
     keys = key_names(names)
-    at = ticks(rows.schema, by.event_time, f"`{by.asset}`") if by.event_time is not None else pl.lit(0, pl.Int64)
-    known = at if by.known_at is None else ticks(rows.schema, by.known_at, f"`{by.asset}`")
+    at = ticks(schema, by.event_time, f"`{by.asset}`") if by.event_time is not None else pl.lit(0, pl.Int64)
+    known = at if by.known_at is None or by.cadence else ticks(schema, by.known_at, f"`{by.asset}`")
     values = pl.struct(list(dict.fromkeys(by.columns.values())))
     clocks = {TICKS: at, KNOWN_TICKS: known}
-    found = rows.lazy().select(*key_parts(types), **clocks, **{VALUES: values}).filter(none_is_null([*keys, *clocks]))
+    found = (
+        rows.lazy()
+        .select(*key_parts(types), **clocks, **{VALUES: values})
+        .filter(none_is_null([*(keys if of_keys else ()), *clocks]))
+    )
     return found.unique([*keys, *clocks], keep="last", maintain_order=True).collect()

@@ -200,13 +200,6 @@ known = source("known", {**ROWS, "loaded": UTC}, entity=plane, event_time="since
             ),
         ),
         (
-            lambda: enriched_by(BOTH["count_1d"]),
-            (
-                "Feature view `rich` is enriched by windows of `rich`, which say what was at their instants. "
-                "Enrich by a row view, or put both views into one service."
-            ),
-        ),
-        (
             lambda: fp.feature_view(
                 entity=carrier,
                 source=BOTH,
@@ -216,13 +209,14 @@ known = source("known", {**ROWS, "loaded": UTC}, entity=plane, event_time="since
             )(lambda rows: rows),
             (
                 "Feature view `rich` reads windows of `rich` and is enriched by rows that may be known later than they "
-                "hold. Enrich the events of that view, or by rows without a known-at clock."
+                "hold. Enrich the events of that view, or by rows that are known when they hold."
             ),
         ),
         (
             lambda: enriched_by(planes),
             (
-                "Feature view `rich` is enriched by Source `planes`. Give a list of columns of sources and row views: "
+                "Feature view `rich` is enriched by Source `planes`. "
+                "Give a list of columns of sources and feature views: "
                 'enrich=[products["price"]].'
             ),
         ),
