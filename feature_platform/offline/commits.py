@@ -49,8 +49,8 @@ class CommitStamp:
     `grain` is the partition grain, such as `monthly`; a table keeps the one that it was created with. `delivered` has
     the number of rows that the connector had, for partitions with pushed rows; `functions` has a digest of each
     function that `code_version` covers, by its name; `units` has, for partitions of a source, a digest of what its
-    units held. `comments` are what people should know of columns, for the schema of the table. `origins` are those of
-    single partitions, where a commit only gives rows of earlier commits another form.
+    units held. `comments` are all that people should know of columns, for the schema of the table; None leaves them.
+    `origins` are those of single partitions, where a commit only gives rows of earlier commits another form.
     """
 
     run_id: str
@@ -62,7 +62,7 @@ class CommitStamp:
     delivered: Mapping[str, int] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
-    comments: Mapping[str, str] = field(default_factory=dict)
+    comments: Mapping[str, str] | None = None
     origins: Mapping[str, "Origin"] = field(default_factory=dict)
 
 

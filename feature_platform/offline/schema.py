@@ -146,7 +146,7 @@ def delta_schema(
     """Return storable columns as a Delta schema; columns of the table stay as they are, new ones come last.
 
     Args:
-        comments: what people should know of columns; other columns keep the comment that they have.
+        comments: what people should know of columns, and others have no comment; None to leave comments as they are.
 
     >>> import polars as pl
     >>> delta_schema(pl.Schema({"x": pl.Int64()})).fields[0].type
@@ -155,13 +155,14 @@ def delta_schema(
     fields = [] if table_schema is None else list(table_schema.fields)
     names = {field.name for field in fields}
     added = [Field(name, _delta_type(dtype)) for name, dtype in columns.items() if name not in names]
-    return Schema([_with_comment(each, (comments or {}).get(each.name)) for each in (*fields, *added)])
+    every = [*fields, *added]
+    return Schema(every if comments is None else [_with_comment(each, comments.get(each.name)) for each in every])
 
 
 def _with_comment(field: Field, comment: str | None) -> Field:
-    if not comment:
-        return field
-    return Field(field.name, field.type, nullable=field.nullable, metadata={**field.metadata, "comment": comment})
+    others = {name: value for name, value in field.metadata.items() if name != "comment"}
+    metadata = {**others, "comment": comment} if comment else others
+    return Field(field.name, field.type, nullable=field.nullable, metadata=metadata)
 
 
 def has_wall_clock(dtype: pl.DataType) -> bool:

@@ -33,7 +33,7 @@ class Candidate:
         notes: counts that people should see, such as rows without event time.
         delivered: how many rows the connector has, of partitions with pushed rows.
         functions: a digest of each function that the code version covers, by its name.
-        comments: what people should know of columns, for the schema of the table.
+        comments: what people should know of columns, for the schema of the table; None to leave that as it is.
         units: digests of the rows that a source delivers, by partition; they may change while rows are made.
         kept: published partitions that are left as they are because their rows are gone, with what happened to them.
         execution: how the rows are made and what is read for them, in words.
@@ -59,7 +59,7 @@ class Candidate:
     extra: Mapping[str, str] = field(default_factory=dict)
     delivered: Mapping[str, int] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
-    comments: Mapping[str, str] = field(default_factory=dict)
+    comments: Mapping[str, str] | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
     execution: str = ""

@@ -1,7 +1,9 @@
 """Historical features: what was known of each row of a spine at its own moment."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from warnings import warn
 
 import polars as pl
 
@@ -11,6 +13,7 @@ from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import Stale, validate_stale
 from feature_platform.ground.clock import utc
+from feature_platform.ground.errors import RequestValuesClipped
 from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.candidates.shared import Span
@@ -44,6 +47,9 @@ def historical_features(
         stale: what to do when a table is stale or partly filled, as its log tells: give an `IncompleteTables` warning
             ("warn"), refuse ("refuse") or neither ("ignore"). `incomplete_tables` returns them.
 
+    A value of a request field beyond bounds that clip it is taken as the bound, as in serving; when the frame is
+    collected, a `RequestValuesClipped` warning says how many there are.
+
     Raises:
         InvalidDeclaration: the spine is no frame.
         TableNotFound: a view was never materialized.
@@ -59,7 +65,11 @@ def historical_features(
         asked = _span_of(rows) if isinstance(rows, pl.DataFrame) else None
         incomplete = incomplete_tables(wanted, store, versions, asked=asked)
         report_incomplete("historical_features", incomplete, stale_rule)
-    return joined.lazy()
+    return replace(joined, tell_clipped=_tell_clipped).lazy()
+
+
+def _tell_clipped(counts: Mapping[str, int]) -> None:
+    warn(RequestValuesClipped("historical_features", counts), stacklevel=2)
 
 
 def explain(

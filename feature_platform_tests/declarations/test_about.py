@@ -117,6 +117,7 @@ def test_what_is_said_is_in_the_schemas_and_in_no_version(store: fp.OfflineStore
         field.name: field.metadata for field in DeltaTable(str(store.location("views/spending").uri)).schema().fields
     }
     assert fields["count_2d"] == {"comment": "How often."}
+    assert fields["amount_sum_2d"] == {}  # its description is not declared any more
 
 
 def test_a_row_view_says_nothing_of_what_it_does_not_have(store: fp.OfflineStore) -> None:

@@ -271,10 +271,14 @@ def test_windows_that_keep_too_much_are_refused(store: fp.OfflineStore) -> None:
 
 
 def test_a_list_of_another_length_is_refused_before_anything_is_written(store: fp.OfflineStore) -> None:
-    view = document(source_of(written(("a", at(1), [1.0], None), ("b", at(1), [1.0, 2.0, 3.0], None))))
-    with pytest.raises(WrongListLength, match=r"`document`: `vector` is a list of 1 in row 0, .* in 1 row") as refused:
+    vectors = [("b", 1, [1.0, 2.0, 3.0]), ("a", 1, [1.0]), ("a", 2, [1.0]), ("c", 2, [])]
+    view = document(source_of(written(*((who, at(day), vector, None) for who, day, vector in vectors))))
+    with pytest.raises(WrongListLength) as refused:
         fp.materialize(view, store)
-    assert "python_udf" not in str(refused.value)
+    assert str(refused.value) == (
+        "Feature view `document`: `vector` is a list of 1, and of a wrong length in 2 key(s), first that of doc='a'; "
+        "Array(Float32, shape=(3,)) is needed. Let its function return that type, or declare the one that it has."
+    )
     assert not store.exists(view.asset)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.declarations.field import Field
-from feature_platform.ground.errors import OutsideBounds
+from feature_platform.ground.errors import OutsideBounds, RequestValuesClipped
 from feature_platform.training.sets import BuiltTrainingSet
 from feature_platform_tests.shop import at, daily, last_order, source, spine
 
@@ -42,6 +42,22 @@ def test_clipped_values_are_computed_at_their_bound_and_counted(store: fp.Offlin
     assert rows["level"].to_list() == [-1.0, 4.0, None, 1e300, float("inf")]
     assert built.manifest["clipped"] == {"level": 3}
     assert built.manifest["request_values_clipped"] == 3
+
+
+def test_a_join_says_how_many_values_it_takes_as_their_bound(store: fp.OfflineStore) -> None:
+    training_set = declared(CLIPPED, [-1.0, 4.0, None, 1e300])
+    view, moments = training_set.service.views[0], training_set.spine
+    fp.materialize(view, store)
+    on_demand = training_set.service.on_demand[0].view
+    twice = fp.FeatureService("twice", [on_demand["seen"], on_demand["above"]])
+    rows = moments.connector.scan("levels").collect() if isinstance(moments, fp.Source) else pl.DataFrame()
+    for asked in (rows, rows.lazy()):
+        joined = fp.historical_features(twice, asked, store)
+        with pytest.warns(RequestValuesClipped, match=r"historical_features: .* the nearest .*: 2 of `level`\."):
+            assert joined.collect()["seen"].to_list() == [0.0, 4.0, None, 10.0]
+        joined.select("level").collect()  # no feature, no value that is replaced
+    inside = rows.with_columns(level=pl.lit(3.0))
+    assert fp.historical_features(twice, inside, store).collect()["seen"].to_list() == [3.0] * 4
 
 
 def test_only_rows_that_stay_are_counted(store: fp.OfflineStore) -> None:

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.ground.errors import MissingColumns, MissingRequestField, UnknownName
+from feature_platform.ground.errors import InvalidKey, MissingColumns, MissingRequestField, UnknownName
+from feature_platform.verification.tracing.reading import read_key
 from feature_platform.verification.tracing.traced import Reason
 from feature_platform.verification.why import why
 from feature_platform_tests.shop import at, customer, daily, source
@@ -58,6 +59,7 @@ MOMENTS = [at(0, 3), at(0, 13), at(3), at(3, 13), at(6, 11), at(9)]
 
 @pytest.mark.parametrize("column", ["amount_mean_2d", "amount", "there__amount", "share", "apart", "days"])
 @pytest.mark.parametrize(("who", "other"), [("ann", "bob"), ("bob", "ann"), ("ann", "eve"), (None, "ann")])
+@pytest.mark.filterwarnings("ignore::feature_platform.ground.errors.RequestValuesClipped")
 def test_each_column_is_what_the_join_gives(store: fp.OfflineStore, column: str, who: Any, other: Any) -> None:
     for moment in MOMENTS:
         key = {"customer": who, "friend": other, "price": 70.0}
@@ -85,6 +87,20 @@ def test_an_on_demand_feature_names_its_inputs_and_each_ones_reason(store: fp.Of
     }
     assert share.inputs[0].key == {"customer": "ann"}
     assert "means.amount_mean_2d of customer=ann" in str(share)
+
+
+def test_a_field_or_key_that_no_column_can_have_is_called_what_it_is(store: fp.OfflineStore) -> None:
+    key = {"customer": "ann", "friend": "eve", "price": 70.0}
+    with pytest.raises(InvalidKey) as refused:
+        why(service(), "share", key | {"price": [1, "a"]}, at(3), store)
+    assert str(refused.value) == (
+        "On-demand view `compared`: request field `price` is [1, 'a'], which cannot be a value of type Float64. "
+        "Give a value of type Float64."
+    )
+    with pytest.raises(InvalidKey, match=r"join key `customer` is \[1, 'a'\], which cannot be one value"):
+        why(service(), "share", key | {"customer": [1, "a"]}, at(3), store)
+    with pytest.raises(InvalidKey, match="request field `price` is 'much', which cannot be a value of type Float64"):
+        read_key(service(), {"price": "much"}, store, {})
 
 
 def test_an_alias_is_found_by_its_own_columns(store: fp.OfflineStore) -> None:

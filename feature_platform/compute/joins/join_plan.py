@@ -4,7 +4,7 @@ Every spine row comes out exactly once, in its order. Where the result is larger
 should hold, its columns are computed a few at a time and kept on disk until they are put together as rows.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
@@ -37,6 +37,8 @@ class JoinPlan:
         on_demand: what is computed from columns of the spine and of joins, before gaps are filled.
         order: the columns of `joins` and `on_demand` that are shown, in order. Defaults to all. Others are
             inputs only.
+        tell_clipped: called, when columns have been computed, with how many values of each request field were replaced
+            by a bound, if any were.
     """
 
     spine: pl.LazyFrame
@@ -47,6 +49,7 @@ class JoinPlan:
     outcomes: Sequence[Join] = ()
     on_demand: Sequence[OnDemandColumns] = ()
     order: Sequence[str] | None = None
+    tell_clipped: Callable[[Mapping[str, int]], None] | None = None
 
     def schema(self) -> pl.Schema:
         """Return the columns of the result."""
@@ -115,10 +118,13 @@ class JoinPlan:
                 if wanted[number]:
                     answers[number] = answer
                 del answer
-        for group in self._on_demand(inputs, teaching.intersection(used)):
+        clipped: dict[str, int] = {}  # by field: several views that read one replace the same values
+        for group in self._on_demand(inputs, teaching.intersection(used), clipped):
             inputs = inputs.hstack(group)
-        for group in self._on_demand(inputs, used):
+        for group in self._on_demand(inputs, used, clipped):
             yield self._fill_gaps(group, inputs, used)
+        if clipped and self.tell_clipped is not None:
+            self.tell_clipped(clipped)
         inputs = inputs.select(name for name in inputs.columns if name in teaching)
         for number, join in enumerate(joins):
             if wanted[number]:
@@ -127,11 +133,13 @@ class JoinPlan:
                 for names in count_steps(groups, f"{join.name}: fetching values", len(groups)):
                     yield self._fill_gaps(answer.values(names), inputs, used)
 
-    def _on_demand(self, inputs: pl.DataFrame, wanted: Container[str]) -> Iterator[pl.DataFrame]:
+    def _on_demand(
+        self, inputs: pl.DataFrame, wanted: Container[str], clipped: dict[str, int]
+    ) -> Iterator[pl.DataFrame]:
         """Yield the on-demand columns among some, in groups, from their inputs."""
         for columns in self.on_demand:
             for names in _by_width([name for name in columns.added if name in wanted], columns.added, inputs.height):
-                yield columns.values(inputs, names)
+                yield columns.values(inputs, names, clipped.__setitem__)
 
     def _taught_by(self) -> set[str]:
         rules = self.rules.values()

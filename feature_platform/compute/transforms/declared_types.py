@@ -22,6 +22,7 @@ from feature_platform.ground.errors import (
 MOST_NUMBERS = 4_096  # of one value: numbers, flags, times and texts alike
 MOST_BYTES = 64 * 2**10
 _LISTS = (pl.List, pl.Array)
+_OTHER_TYPE = "Let its function return that type, or declare the one that it has."
 
 
 def declared_features(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -37,7 +38,28 @@ def declared_features(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
     owner, schema = f"Feature view `{view.name}`", rows.collect_schema()
     if missing := [name for name in view.types if name not in schema]:
         raise MissingColumns(owner, missing, schema)
-    return typed_columns(rows, view.types, owner, "Let its function return that type, or declare the one that it has.")
+    return typed_columns(rows, view.types, owner, _OTHER_TYPE)
+
+
+def describe_wrong_length(view: FeatureView, rows: pl.DataFrame) -> str | None:
+    """Return a sentence about the first feature with lists that are not as long as the view declares, with their keys.
+
+    Args:
+        rows: what the function of the view makes.
+    """
+    keys = list(view.own_keys.values())
+    for name, wanted in view.types.items():
+        wrong = wrong_length(rows[name], wanted) if name in rows.columns else None
+        if wrong is not None:
+            owners = rows.select(keys)[wrong.places]
+            held = f"{owners.n_unique():,} key(s)" if keys else f"{wrong.rows:,} row(s)"
+            first = ", ".join(f"{key}={value!r}" for key, value in owners.row(0, named=True).items()) if keys else ""
+            whose = f", first that of {first}" if first else ""
+            return (
+                f"Feature view `{view.name}`: `{name}` is a list of {wrong.length}, and of a wrong length in {held}"
+                f"{whose}; {wanted} is needed. {_OTHER_TYPE}"
+            )
+    return None
 
 
 def read_features(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -46,19 +46,25 @@ class WrongLength(NamedTuple):
 
     Attributes:
         row: its place, counted from 0.
-        rows: how many rows have such a list.
+        places: of all rows with such a list, each once.
     """
 
     row: int
     length: int
-    rows: int
+    places: pl.Series
+
+    @property
+    def rows(self) -> int:
+        """Count the rows that have such a list."""
+        return len(self.places)
 
 
 def wrong_length(values: pl.Series, wanted: pl.DataType) -> WrongLength | None:
     """Return the first list that is not as long as its array; None where all are.
 
-    >>> wrong_length(pl.Series([[1.0, 2.0], [1.0]]), pl.Array(pl.Float64, 2))
-    WrongLength(row=1, length=1, rows=1)
+    >>> wrong = wrong_length(pl.Series([[1.0, 2.0], [1.0]]), pl.Array(pl.Float64, 2))
+    >>> wrong.row, wrong.length, wrong.rows
+    (1, 1, 1)
     """
     return _wrong_length(pl.int_range(len(values), eager=True), values, wanted)
 
@@ -77,7 +83,7 @@ def _wrong_length(rows: pl.Series, values: pl.Series, wanted: pl.DataType) -> Wr
         differs = (lengths != wanted.size).fill_null(value=False)
         if differs.any():
             place = int(differs.arg_max() or 0)
-            return WrongLength(int(rows[place]), int(lengths[place]), rows.filter(differs).n_unique())
+            return WrongLength(int(rows[place]), int(lengths[place]), rows.filter(differs).unique(maintain_order=True))
     inner = as_dtype(wanted.inner)
     if not isinstance(inner, (*_LISTS, pl.Struct)):
         return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from feature_platform.compute.plans.several import as_several
-from feature_platform.compute.transforms.request_fields import convert_request
+from feature_platform.compute.transforms.request_fields import Clipped, convert_request
 from feature_platform.declarations.field import Field
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView, type_of_feature
 from feature_platform.ground.errors import TransformFailed
@@ -126,12 +126,16 @@ class OnDemandColumns:
         """Return the columns that some of the added columns are computed from."""
         return [self.inputs[each] for each in self.view.reads(self.columns[name] for name in names)]
 
-    def values(self, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-        """Compute some of the added columns, from a frame with what these read."""
+    def values(self, frame: pl.DataFrame, names: Sequence[str], saw_clipped: Clipped | None = None) -> pl.DataFrame:
+        """Compute some of the added columns, from a frame with what these read.
+
+        Args:
+            saw_clipped: called with the name of a request field and how many of its values were replaced by a bound.
+        """
         features = [self.columns[name] for name in names]
         read = self.view.reads(features)
         fields = {name: dtype for name, dtype in self.request.items() if name in read}
-        rows = convert_request(self.view, frame, fields, bounded=self.bounded, is_spine=True)
+        rows = convert_request(self.view, frame, fields, saw_clipped, bounded=self.bounded, is_spine=True)
         values = compute_on_demand(self.view, rows, self.inputs, features)
         return values.rename(dict(zip(features, names, strict=True)))
 

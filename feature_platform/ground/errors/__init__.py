@@ -96,6 +96,7 @@ from feature_platform.ground.errors.warned import (
     PinnedPartitionsLeft,
     PushesRenamed,
     PushSetAside,
+    RequestValuesClipped,
     SpoolIsACopy,
 )
 
@@ -156,6 +157,7 @@ __all__ = [
     "PushesRenamed",
     "RequestRefused",
     "RequestTooLarge",
+    "RequestValuesClipped",
     "RowsOutsidePartitions",
     "SchemaChanged",
     "SecretMissing",

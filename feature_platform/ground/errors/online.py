@@ -4,11 +4,11 @@ from feature_platform.ground.errors.base import FeaturePlatformError
 
 
 class InvalidKey(FeaturePlatformError):
-    """A value that cannot be a join key; the value itself is not shown."""
+    """A value that cannot be a join key, or a request field; over HTTP the value itself is not shown."""
 
-    def __init__(self, owner: str, key: str, row: int | None, found: str, wanted: str) -> None:
+    def __init__(self, owner: str, key: str, row: int | None, found: str, wanted: str, part: str = "join key") -> None:
         where = "" if row is None else f" of entity row {row}"
-        super().__init__(f"{owner}: join key `{key}`{where} is {found}, which cannot be {wanted}. Give {wanted}.")
+        super().__init__(f"{owner}: {part} `{key}`{where} is {found}, which cannot be {wanted}. Give {wanted}.")
 
 
 class NotServed(FeaturePlatformError):

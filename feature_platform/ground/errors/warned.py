@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -28,6 +28,17 @@ class IncompleteTables(FeaturePlatformWarning):
         super().__init__(
             f"{owner} reads tables that are not complete: {'; '.join(tables)}. Materialize those partitions; "
             'stale="refuse" refuses such tables, stale="ignore" says nothing.'
+        )
+
+
+class RequestValuesClipped(FeaturePlatformWarning):
+    """Rows of a spine have values of request fields beyond their bounds, and features are computed from the bound."""
+
+    def __init__(self, owner: str, counts: Mapping[str, int]) -> None:
+        fields = ", ".join(f"{count:,} of `{name}`" for name, count in counts.items())
+        super().__init__(
+            f"{owner}: values of request fields lie outside their bounds, and the nearest bound is taken, as in "
+            f"serving: {fields}. Columns of the spine stay as they are."
         )
 
 

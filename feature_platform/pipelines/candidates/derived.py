@@ -8,8 +8,8 @@ from itertools import chain
 
 import polars as pl
 
-from feature_platform.compute.transforms.declared_types import require_small_values
-from feature_platform.compute.transforms.rows import make_windows, table_rows
+from feature_platform.compute.transforms.declared_types import describe_wrong_length, require_small_values
+from feature_platform.compute.transforms.rows import make_windows, table_rows, transform_rows
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import cadences, clock
@@ -125,7 +125,13 @@ def _make_part(source: Upstream, inputs: pl.DataFrame | None, span: Span) -> pl.
 
 def _compute(asset: Derived, events: pl.LazyFrame, span: Span) -> pl.DataFrame:
     with _explain_failures(asset):
-        rows = table_rows(asset, events, *span).collect()
+        try:
+            rows = table_rows(asset, events, *span).collect()
+        except WrongListLength as error:
+            if not isinstance(asset, FeatureView) or not asset.types:
+                raise
+            told = describe_wrong_length(asset, transform_rows(asset, events).collect())
+            raise WrongListLength(told or str(error)) from None
     return require_small_values(asset, rows) if isinstance(asset, FeatureView) else rows
 
 

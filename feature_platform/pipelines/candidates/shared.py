@@ -63,10 +63,11 @@ def reading_source(source: Source) -> Iterator[None]:
         ) from error
 
 
-def _comments_of(asset: Source | FeatureView | Label | Spine) -> dict[str, str]:
-    """Return what people should know of the columns of an asset."""
-    described = asset.about.items() if isinstance(asset, FeatureView) else ()
-    return {name: about.description for name, about in described if about.description}
+def _comments_of(asset: Source | FeatureView | Label | Spine) -> dict[str, str] | None:
+    """Return what people should know of the columns of a view; None for others, which say nothing of their columns."""
+    if not isinstance(asset, FeatureView):
+        return None
+    return {name: about.description for name, about in asset.about.items() if about.description}
 
 
 def candidate_of(

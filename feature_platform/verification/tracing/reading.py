@@ -58,4 +58,4 @@ def _read_field(owner: str, name: str, dtype: pl.DataType, text: str) -> object:
     try:
         return only_value(series_of(name, dtype, [written.encode()]))
     except (ValueError, TypeError, pl.exceptions.PolarsError) as error:
-        raise InvalidKey(owner, name, None, repr(text), f"a value of type {dtype}") from error
+        raise InvalidKey(owner, name, None, repr(text), f"a value of type {dtype}", "request field") from error

@@ -19,7 +19,7 @@ from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import UTC
-from feature_platform.ground.errors import MissingColumns, MissingRequestField, TableNotFound, UnknownName
+from feature_platform.ground.errors import InvalidKey, MissingColumns, MissingRequestField, TableNotFound, UnknownName
 from feature_platform.ground.table_names import TableKind
 from feature_platform.ground.working_columns import INPUT
 from feature_platform.offline import OfflineStore
@@ -98,7 +98,7 @@ class Asker:
                 inputs.append(found)
                 values[f"{needed.name}.{name}"] = found.value
         series = [pl.Series(name, [value], types[f"{INPUT}{name}"]) for name, value in values.items()]
-        request = [pl.Series(name, [self.key[name]]) for name in selection.request]
+        request = [self._column(selection, name) for name in selection.request]
         frame = convert_request(view, pl.DataFrame([*series, *request]), selection.request)
         read = view.reads([feature])
         value = only_value(compute_on_demand(view, frame, {name: name for name in read}, [feature])[feature])
@@ -137,10 +137,24 @@ class Asker:
         keys = {name for view in service.views for name in view.join_keys}
         if missing := sorted(keys - set(self.key)):
             raise MissingColumns(f"The key of on-demand view `{selection.view.name}`", missing, self.key)
-        columns = [pl.Series(name, [value]) for name, value in self.key.items() if name in (*keys, *selection.request)]
+        columns = [self._column(selection, name) for name in self.key if name in (*keys, *selection.request)]
         spine = pl.DataFrame([*columns, pl.Series(SPINE_TIME, [self.at], UTC)])
         plan = plan_features(service, spine.lazy(), pieces_of_views(service.views, self.store, self.versions))
         return {name: dtype for join in plan.joins for name, dtype in join.added.items()}
+
+    def _column(self, selection: OnDemandSelection, name: str) -> pl.Series:
+        """Return a join key or request field as a column of one value.
+
+        Raises:
+            InvalidKey: it is no value that a column may have, such as a list of numbers and texts.
+        """
+        value, dtype = self.key[name], selection.request.get(name)
+        try:
+            return pl.Series(name, [value])
+        except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+            owner = f"On-demand view `{selection.view.name}`"
+            wanted, part = ("one value", "join key") if dtype is None else (f"a value of type {dtype}", "request field")
+            raise InvalidKey(owner, name, None, repr(value), wanted, part) from error
 
     def columns_of(self, service: FeatureService) -> Mapping[str, tuple[FeatureView | OnDemandView, str]]:
         """Return each column of a service with the view, and the feature of it, that it shows.
