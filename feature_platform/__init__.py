@@ -27,6 +27,7 @@ from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.split import Sample, Split, Weights
 from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import feature_view
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.ground.secret import Secret
@@ -143,6 +144,7 @@ __all__ = [
     "TimeTo",
     "TopK",
     "TrainingSet",
+    "Union",
     "Var",
     "Weights",
     "access",

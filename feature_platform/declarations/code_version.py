@@ -22,6 +22,7 @@ from feature_platform.declarations.service import selection_of
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.union import text_of_read
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.parts.aggregations import Aggregation
 
@@ -116,7 +117,7 @@ def _facts(asset: Asset) -> list[str]:
         return [
             asset.name,
             repr(asset.join_keys),
-            asset.source.asset,
+            text_of_read(asset.source),
             _text(asset.transform),
             _windows(asset),
             *([f"types {dict(asset.types)!r}"] if asset.types else []),
@@ -126,12 +127,12 @@ def _facts(asset: Asset) -> list[str]:
         return [
             asset.name,
             repr(asset.join_keys),
-            asset.source.asset,
+            text_of_read(asset.source),
             _text(asset.transform),
             repr(asset.known_at),
         ]
     if isinstance(asset, Spine):
-        return [asset.name, *(each.asset for each in asset.origins), *asset.words]
+        return [asset.name, *map(text_of_read, asset.origins), *asset.words]
     selections = [_text_of_selection(selection_of(each)) for each in asset.service.selections]
     reads = [f"{view.ttl!r}{_windows(view)}" for view in asset.service.views]
     label = "\n".join(map(_text_of_label, asset.labels)) + _text_of_finality(asset)

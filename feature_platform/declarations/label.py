@@ -15,6 +15,7 @@ from feature_platform.declarations.naming import (
     validate_kind,
 )
 from feature_platform.declarations.source import Source, Transform, validate_expectations, validate_owner
+from feature_platform.declarations.union import Union
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.table_names import TableKind
 from feature_platform.parts.aggregations import Aggregation
@@ -30,7 +31,7 @@ class Label:
 
     name: str
     entity: Entity
-    source: Source
+    source: Source | Union
     transform: Transform
     known_at: str | None
     expectations: tuple[Expect, ...]
@@ -55,14 +56,24 @@ class Label:
         return not self.aggregations
 
     @property
-    def read_from(self) -> "Source | Label":
-        """Return the asset whose table training sets read it from."""
+    def members(self) -> "tuple[Label, ...]":
+        """Return the labels whose tables have its rows: itself."""
+        return (self,)
+
+    @property
+    def inputs(self) -> tuple[Source, ...]:
+        """Return the assets whose tables its own is made from."""
+        return self.source.members
+
+    @property
+    def read_from(self) -> "Source | Union | Label":
+        """Return whose rows training sets read it from."""
         return self if self.has_table else self.source
 
     @property
     def tables_read(self) -> tuple[str, ...]:
         """Return the tables that training sets read it from."""
-        return (self.read_from.asset,)
+        return tuple(each.asset for each in self.read_from.members)
 
     @property
     def columns(self) -> tuple[str, ...] | None:
@@ -88,7 +99,7 @@ class Label:
 def label(
     *,
     entity: Entity,
-    source: Source,
+    source: Source | Union,
     aggregations: Sequence[Aggregation] = (),
     start: str | None = None,
     lateness: str | None = None,
@@ -138,7 +149,7 @@ def label(
         culprit = f"Label `{called}`"
         validate_function(culprit, "the function", function)
         validate_kind(culprit, "entity", entity, Entity, "Give the fp.Entity that the outcome is about.")
-        validate_kind(culprit, "source", source, Source, "Give an fp.Source.")
+        validate_kind(culprit, "source", source, (Source, Union), "Give an fp.Source or an fp.Union.")
         if source.event_time is None:
             raise InvalidDeclaration(
                 culprit, f"reads {describe_value(source)}, which has no event_time", "Say when an outcome happened."

@@ -13,6 +13,7 @@ from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.ground.errors import (
     DependencyCycle,
@@ -22,11 +23,12 @@ from feature_platform.ground.errors import (
     WrongArgument,
 )
 
-Declaration = Source | FeatureView | OnDemandView | Label | Spine | FeatureService | TrainingSet
+Declaration = Source | Union | FeatureView | OnDemandView | Label | Spine | FeatureService | TrainingSet
 Asset = Source | FeatureView | Label | Spine | TrainingSet
 
 _KINDS: dict[type, str] = {
     Source: "source",
+    Union: "union",
     FeatureView: "feature view",
     OnDemandView: "on-demand view",
     Label: "label",
@@ -43,6 +45,8 @@ def kind_of_declaration(declaration: Declaration) -> str:
 
 def upstream(declaration: Declaration) -> tuple[Declaration, ...]:
     """Return the declarations that a declaration is directly made from."""
+    if isinstance(declaration, Union):
+        return declaration.members
     if isinstance(declaration, FeatureView):
         return tuple(dict.fromkeys((declaration.source, *(each.dimension for each in declaration.enrichments))))
     if isinstance(declaration, Label):
@@ -61,16 +65,18 @@ def upstream(declaration: Declaration) -> tuple[Declaration, ...]:
 def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
     """Return the tables that an asset is computed from.
 
-    Services are looked through, so are labels over windows, and exact views need the events behind them.
+    Services are looked through, so are unions and labels over windows, and exact views need the events behind them.
     """
     assets: list[Asset] = []
     for declaration in upstream(asset):
         if isinstance(declaration, FeatureService):
             for view in declaration.stored_views:
                 enriching = (each.dimension for each in view.enrichments if view.enriches_when_read)
-                assets.extend((view, view.read_from, *enriching))
+                assets.extend((view, *view.read_from.members, *enriching))
         elif isinstance(declaration, Label):
-            assets.append(declaration.read_from)
+            assets.extend(declaration.read_from.members)
+        elif isinstance(declaration, Union):
+            assets.extend(declaration.members)
         elif not isinstance(declaration, OnDemandView):
             assets.append(declaration)
     return tuple(dict.fromkeys(assets))
@@ -100,7 +106,7 @@ class Project:
         return tuple(
             each
             for each in self.declarations
-            if not isinstance(each, (FeatureService, OnDemandView)) and has_table(each)
+            if not isinstance(each, (Union, FeatureService, OnDemandView)) and has_table(each)
         )
 
     @property

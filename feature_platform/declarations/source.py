@@ -180,6 +180,11 @@ class Source:
         """Return its table in the offline store, which is its Dagster asset key, too."""
         return TableKind.SOURCES.of(self.name)
 
+    @property
+    def members(self) -> "tuple[Source, ...]":
+        """Return the sources whose tables have its rows: itself, where a union has several."""
+        return (self,)
+
     def __getitem__(self, names: str | tuple[str, ...]) -> "SourceSelection":
         owner = f"Source `{self.name}`"
         wanted = validate_column_list(owner, "columns", [names] if isinstance(names, str) else names)

@@ -18,6 +18,7 @@ from feature_platform.declarations.naming import (
     validate_name,
 )
 from feature_platform.declarations.source import Source, validate_expectations, validate_owner
+from feature_platform.declarations.union import Union, text_of_read
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.table_names import TableKind
@@ -35,7 +36,7 @@ class SpineWords(TypedDict, total=False):
 class ActiveKeys:
     """The rows of `Spine.every_key`: each active key at each instant."""
 
-    source: Source
+    source: Source | Union
     entity: Entity
     cadence: Cadence
     active: str
@@ -50,7 +51,7 @@ class ActiveKeys:
 class ChosenEvents:
     """The rows of `Spine.events`: a share of the rows of a source."""
 
-    source: Source
+    source: Source | Union
     share: float
     by: tuple[str, ...] | None
 
@@ -59,8 +60,8 @@ class ChosenEvents:
 class NegativePairs:
     """The rows of `Spine.negatives`: positives, and others that were none."""
 
-    positives: "Source | Spine"
-    candidates: "Source | Spine"
+    positives: "Source | Union | Spine"
+    candidates: "Source | Union | Spine"
     ratio: int
     entity: Entity | None
 
@@ -101,7 +102,7 @@ class Spine:
         cls,
         name: str,
         *,
-        source: Source,
+        source: Source | Union,
         entity: Entity,
         every: str = "7d",
         active: str = "90d",
@@ -137,7 +138,7 @@ class Spine:
         cls,
         name: str,
         *,
-        source: Source,
+        source: Source | Union,
         share: float = 0.1,
         by: Sequence[str] | None = None,
         **more: Unpack[SpineWords],
@@ -167,8 +168,8 @@ class Spine:
         cls,
         name: str,
         *,
-        positives: "Source | Spine",
-        candidates: "Source | Spine",
+        positives: "Source | Union | Spine",
+        candidates: "Source | Union | Spine",
         ratio: int = 5,
         entity: Entity | None = None,
         **more: Unpack[SpineWords],
@@ -192,7 +193,8 @@ class Spine:
         """
         culprit = _culprit(name)
         _require_clock(culprit, "positives", positives)
-        validate_kind(culprit, "candidates", candidates, (Source, Spine), "Give an fp.Source or an fp.Spine.")
+        remedy = "Give an fp.Source, an fp.Union or an fp.Spine."
+        validate_kind(culprit, "candidates", candidates, (Source, Union, Spine), remedy)
         if isinstance(ratio, bool) or not isinstance(ratio, int) or ratio < 1:
             raise InvalidDeclaration(culprit, f"has ratio={describe_value(ratio)}", "Give a whole number from 1 on.")
         if entity is not None:
@@ -216,11 +218,21 @@ class Spine:
         return TableKind.SPINES.of(self.name)
 
     @property
-    def origins(self) -> "tuple[Source | Spine, ...]":
+    def members(self) -> "tuple[Spine, ...]":
+        """Return the spines whose tables have its rows: itself."""
+        return (self,)
+
+    @property
+    def origins(self) -> "tuple[Source | Union | Spine, ...]":
         """Return what it is made from, each once."""
         rule = self.rule
         found = (rule.positives, rule.candidates) if isinstance(rule, NegativePairs) else (rule.source,)
         return tuple(dict.fromkeys(found))
+
+    @property
+    def inputs(self) -> "tuple[Source | Spine, ...]":
+        """Return the assets whose tables it is made from, each once."""
+        return tuple(dict.fromkeys(each for origin in self.origins for each in origin.members))
 
     @property
     def join_keys(self) -> tuple[str, ...]:
@@ -238,7 +250,7 @@ class Spine:
                 return ("events", repr(share), repr(by))
             case NegativePairs(positives, candidates, ratio, entity):
                 keys = None if entity is None else entity.join_keys
-                return ("negatives", positives.asset, candidates.asset, repr(ratio), repr(keys))
+                return ("negatives", text_of_read(positives), text_of_read(candidates), repr(ratio), repr(keys))
 
 
 def validate_share(culprit: str, word: str, share: object) -> float:
@@ -259,8 +271,8 @@ def _culprit(name: object) -> str:
 
 
 def _require_clock(culprit: str, word: str, source: object) -> None:
-    validate_kind(culprit, word, source, (Source, Spine), "Give an fp.Source with an event_time.")
-    if isinstance(source, Source) and source.event_time is None:
+    validate_kind(culprit, word, source, (Source, Union, Spine), "Give an fp.Source with an event_time.")
+    if isinstance(source, (Source, Union)) and source.event_time is None:
         raise InvalidDeclaration(
             culprit, f"has {word}={describe_value(source)}, which has no event_time", "Name the clock of its rows."
         )

@@ -36,6 +36,7 @@ from feature_platform.declarations.source import (
     validate_expectations,
     validate_owner,
 )
+from feature_platform.declarations.union import Union, title_of
 from feature_platform.declarations.windowing import Accuracy, ViewKind, Windowing, declare_windowing, kind_of
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName
@@ -52,7 +53,7 @@ class FeatureView:
 
     name: str
     entity: Entity | None
-    source: "Source | FeatureView"
+    source: "Source | Union | FeatureView"
     transform: Transform
     windowing: Windowing | None
     ttl: str | None
@@ -120,6 +121,16 @@ class FeatureView:
         return TableKind.VIEWS.of(self.original.name)
 
     @property
+    def members(self) -> "tuple[FeatureView, ...]":
+        """Return the views whose tables have its rows, as a source of other views: itself."""
+        return (self.original,)
+
+    @property
+    def inputs(self) -> "tuple[Source | FeatureView, ...]":
+        """Return the assets whose tables its own is made from: of its source, then what enriches its events."""
+        return tuple(dict.fromkeys((*self.source.members, *(each.dimension for each in self.enrichments))))
+
+    @property
     def join_keys(self) -> tuple[str, ...]:
         """Return the columns that find a row; none for a global view. Those of an alias are the spine's."""
         return tuple(self.own_keys)
@@ -166,8 +177,8 @@ class FeatureView:
         return is_windowed(self) or (isinstance(self.source, FeatureView) and self.source.closes_right)
 
     @property
-    def read_from(self) -> "Source | FeatureView":
-        """Return the asset whose table its values are read from: exact windows are computed from events."""
+    def read_from(self) -> "Source | Union | FeatureView":
+        """Return whose rows its values are read from: exact windows are computed from events."""
         match self.kind:
             case ViewKind.ROW | ViewKind.SNAPSHOT:
                 return self.original
@@ -179,13 +190,13 @@ class FeatureView:
     @property
     def rows_name(self) -> str:
         """Return the name of the rows that its values are joined from: a table, or events that are enriched first."""
-        return self.asset if self.enriches_when_read else self.read_from.asset
+        return self.asset if self.enriches_when_read else title_of(self.read_from)
 
     @property
     def tables_read(self) -> tuple[str, ...]:
         """Return the tables that its values are read from: of an exact view those that enrich its events, too."""
         enriching = (each.asset for each in self.enrichments) if self.enriches_when_read else ()
-        return tuple(dict.fromkeys((self.read_from.asset, *enriching)))
+        return tuple(dict.fromkeys((*(each.asset for each in self.read_from.members), *enriching)))
 
     @property
     def enriches_when_read(self) -> bool:
@@ -263,7 +274,7 @@ def view_of(selected: FeatureView | FeatureSelection) -> FeatureView:
 def feature_view(
     *,
     entity: Entity | None,
-    source: Source | FeatureView,
+    source: Source | Union | FeatureView,
     enrich: Sequence[SourceSelection | FeatureSelection] = (),
     aggregations: Sequence[Aggregation] = (),
     derive: Mapping[str, pl.Expr] | None = None,
@@ -343,10 +354,18 @@ def feature_view(
     return declare
 
 
-def _check_arguments(culprit: str, entity: Entity | None, source: Source | FeatureView, ttl: str | None) -> None:
+def _check_arguments(
+    culprit: str, entity: Entity | None, source: Source | Union | FeatureView, ttl: str | None
+) -> None:
     if entity is not None:
         validate_kind(culprit, "entity", entity, Entity, "Give an fp.Entity, or None for a global view.")
-    validate_kind(culprit, "source", source, (Source, FeatureView), "Give an fp.Source or another feature view.")
+    validate_kind(
+        culprit,
+        "source",
+        source,
+        (Source, Union, FeatureView),
+        "Give an fp.Source, an fp.Union or another feature view.",
+    )
     for key in () if entity is None else entity.join_keys:
         if key in (source.event_time, source.known_at):
             raise InvalidDeclaration(
@@ -361,7 +380,7 @@ def _check_arguments(culprit: str, entity: Entity | None, source: Source | Featu
 
 
 def _enrichments(
-    culprit: str, enrich: object, source: Source | FeatureView, *, windowed: bool
+    culprit: str, enrich: object, source: Source | Union | FeatureView, *, windowed: bool
 ) -> tuple[Enrichment, ...]:
     remedy = 'Give a list of columns of sources and feature views: enrich=[products["price"]].'
     if not isinstance(enrich, Sequence) or isinstance(enrich, str):
@@ -389,7 +408,7 @@ def _enrichments(
 
 
 def _monitor_of(
-    culprit: str, monitor: object, source: "Source | FeatureView", windowing: Windowing | None
+    culprit: str, monitor: object, source: "Source | Union | FeatureView", windowing: Windowing | None
 ) -> Monitor | None:
     checked = validate_monitor(culprit, monitor, partitioned=source.partitioned)
     for column in (checked.columns or ()) if checked else ():

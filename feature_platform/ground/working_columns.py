@@ -29,6 +29,7 @@ EVENT_TAG = "fp_tag"  # of a pushed event: `<tag of the push>:<number, 9 digits>
 EVENT_NUMBER = "fp_place"  # the place of an event among those of its push
 PUSH_TAG = "fp_push_tag"  # the tag of the push that an entry is of
 PUSHED_BY = "fp_pushed_by"  # the tag of the push that a row is of, where several are made entries of at once
+MEMBER = "fp_member"  # the place in its union of the member that a row is of; null where that is not known
 KEYLESS_ROW = "fp_number"  # the number of a row, which stands for its key
 EVENT_MOMENT = "fp_event"  # the event time of a row
 KNOWN_MOMENT = "fp_known"  # when it was known

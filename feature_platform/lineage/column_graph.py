@@ -14,6 +14,7 @@ from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import ActiveKeys, Spine
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import FeatureSelection, FeatureView, is_windowed, view_of
 from feature_platform.ground.errors import UnknownName
 from feature_platform.ground.table_names import TableKind, service_owner
@@ -32,6 +33,8 @@ def name_declaration(declaration: Declaration) -> str:
             return f"{_ON_DEMAND}/{declaration.name}"
         case FeatureView():
             return TableKind.VIEWS.of(declaration.name)  # an alias has a name of its own
+        case Union():
+            return declaration.title
         case _:
             return declaration.asset
 
@@ -52,7 +55,7 @@ class ColumnGraph:
     def owners(self) -> Mapping[str, Declaration]:
         """Return all that has columns, aliases too, by name, upstream first."""
         found: dict[str, Declaration] = {}
-        for each in self.project.declarations:
+        for each in (each for each in self.project.declarations if not isinstance(each, Union)):  # it has members
             reading = each.views if isinstance(each, (FeatureService, OnDemandView)) else ()
             for declaration in (*reading, each):
                 found.setdefault(name_declaration(declaration), declaration)
@@ -151,11 +154,11 @@ class ColumnGraph:
             yield name, tuple((asset.asset, root) for root in roots) or behind
 
     def _columns_of_spine(self, spine: Spine) -> Iterator[tuple[str, tuple[Column, ...]]]:
-        moments = (each for each in spine.origins if each.event_time is not None)
+        moments = (each for each in spine.inputs if each.event_time is not None)
         yield SPINE_TIME, tuple((each.asset, str(each.event_time)) for each in moments)
         names = [*spine.join_keys] if isinstance(spine.rule, ActiveKeys) else self.schemas.schema_of(spine)
         for name in names:
-            behind = tuple((each.asset, name) for each in spine.origins if name in self.schemas.schema_of(each))
+            behind = tuple((each.asset, name) for each in spine.inputs if name in self.schemas.schema_of(each))
             if name != SPINE_TIME and behind:
                 yield name, behind
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.rows import as_events, prepare_rows, table_rows
+from feature_platform.compute.transforms.unions import rows_of_read
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import Spine
@@ -35,21 +36,17 @@ class ProjectSchemas:
 
     def read_by(self, view: FeatureView | Label) -> dict[str, pl.Schema]:
         """Return the columns of what a view or label is made from, by table."""
-        enriching = (each.dimension for each in view.enrichments) if isinstance(view, FeatureView) else ()
-        tables = (view.source, *enriching)
-        return {each.asset: self.schema_of(each) for each in tables}
+        return {each.asset: self.schema_of(each) for each in view.inputs}
 
     def _make(self, asset: Source | FeatureView | Label | Spine) -> pl.Schema:
         match asset:
             case Source():
                 return prepare_rows(asset, asset.connector.scan(asset.name)).collect_schema()
             case Spine():
-                return pl.Schema(
-                    {name: dtype for each in asset.origins for name, dtype in self.schema_of(each).items()}
-                )
+                return pl.Schema({name: dtype for each in asset.inputs for name, dtype in self.schema_of(each).items()})
             case _:
                 frames = {name: pl.LazyFrame(schema=schema) for name, schema in self.read_by(asset).items()}
-                events = as_events(asset.source, frames[asset.source.asset])
+                events = as_events(asset.source, rows_of_read(asset.source, frames))
                 if isinstance(asset, FeatureView):
                     events = enrich_events(asset, events, frames)
                 return table_rows(asset, events, EPOCH, EPOCH).collect_schema()

@@ -123,7 +123,7 @@ def spine_asset(spine: Spine, project: Project) -> dg.AssetsDefinition:
         metadata=facts,
         tags={"kind": "spine"},
     )
-    deps = [dg.AssetDep(asset_key(each.asset)) for each in spine.origins]
+    deps = [dg.AssetDep(asset_key(each.asset)) for each in spine.inputs]
     return _asset(spine, project, body, described, deps, when_data_changed())
 
 

@@ -14,6 +14,7 @@ import dagster as dg
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.union import title_of
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import instant, microsecond_of
 from feature_platform.ground.progress import ProgressLines, report_to
@@ -44,7 +45,7 @@ def online_assets(project: Project, store: OnlineStore) -> list[dg.AssetsDefinit
 
 def online_asset(view: FeatureView, project: Project, kind: str) -> dg.AssetsDefinition:
     """Return the asset of a view in the online store: its newest values, or the events in reach of an exact view."""
-    table = view.read_from.asset
+    table = title_of(view.read_from)
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore, online: OnlineStore) -> Publication:
         with report_to(ProgressLines(context.log.info)):

@@ -135,10 +135,10 @@ def report_incomplete(owner: str, found: Sequence[IncompleteTable], stale: Stale
 def _assets(wanted: Readable) -> Iterator[Asset]:
     if isinstance(wanted, TrainingSet):
         yield wanted.spine
-        yield from (label.read_from for label in wanted.labels)
+        yield from (each for label in wanted.labels for each in label.read_from.members)
     service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
     for view in service.views:
-        yield view.read_from
+        yield from view.read_from.members
         yield from (each.dimension for each in view.enrichments if view.enriches_when_read)
 
 
@@ -185,26 +185,29 @@ def _stale_partitions(
         if change is not None:
             reasons.setdefault(key, change)
     if isinstance(asset, Spine):
-        changed = [name for each in asset.origins if _is_older(contents, newest.get(name := each.asset), name)]
+        changed = [name for each in asset.inputs if _is_older(contents, newest.get(name := each.asset), name)]
         reasons = {key: f"{name} changed" for name in changed for key in states} | reasons
-    elif not isinstance(asset, Source) and asset.source.asset in newest:
-        reasons = _changed_upstream(asset, contents, newest[asset.source.asset], asked) | reasons
-    if isinstance(asset, FeatureView):
-        for each in asset.enrichments:
+    elif not isinstance(asset, Source):
+        for each in asset.source.members:
             if each.asset in newest:
-                reasons = _enriched_otherwise(asset, each, store, contents, newest[each.asset]) | reasons
+                reasons = _changed_upstream(asset, each.asset, contents, newest[each.asset], asked) | reasons
+    if isinstance(asset, FeatureView):
+        for by in asset.enrichments:
+            if by.asset in newest:
+                reasons = _enriched_otherwise(asset, by, store, contents, newest[by.asset]) | reasons
     held = held_partitions_in(asset, contents) if reasons else ()
     return _by_reason((why, key) for key, why in sorted(reasons.items()) if key not in held)
 
 
 def _changed_upstream(
     asset: FeatureView | Label,
+    upstream: str,
     contents: Contents,
     source: Contents,
     asked: Span | None,
 ) -> dict[str, str]:
     """Return the partitions whose source has changed, or that were never made although their source has rows."""
-    upstream, states, now = asset.source.asset, contents.states(), source.states()
+    states, now = contents.states(), source.states()
     if not asset.partitioned or WHOLE in {*states, *now}:
         changed = _is_older(contents, source, upstream)
         return dict.fromkeys(states, f"{upstream} changed") if changed else {}
@@ -215,7 +218,7 @@ def _changed_upstream(
         never = {key for key in never if grid.bounds(key)[0] <= high and low < grid.bounds(key)[1]}
     else:  # earlier ones may have been read for windows only
         never = {key for key in never if states and key > min(states)}
-    touched = touched_of(asset, grid, states, source)
+    touched = touched_of(asset, upstream, grid, states, source)
     return dict.fromkeys(touched, f"{upstream} changed") | dict.fromkeys(never, _NEVER)
 
 

@@ -172,7 +172,7 @@ def materialize_asset(
 def lateness_of(asset: Materializable, among: Iterable[object]) -> int:
     """Return how late rows of a source may be, in microseconds: the longest lateness of what is above it."""
     views = [each for each in among if is_windowed(each) and asset in _bottom_sources(each)]
-    labels = [each.look_ahead for each in among if isinstance(each, Label) and each.source is asset and each.look_ahead]
+    labels = [each.look_ahead for each in among if isinstance(each, Label) and asset in each.inputs and each.look_ahead]
     return max(
         (*(view.windows.cadence.lateness_us for view in views), *(label.lateness for label in labels)), default=0
     )
@@ -180,8 +180,7 @@ def lateness_of(asset: Materializable, among: Iterable[object]) -> int:
 
 def _bottom_sources(view: FeatureView) -> set[Source]:
     """Return the sources that a view is made from, directly or not, with those of what enriches it."""
-    below = [view.source, *(each.dimension for each in view.enrichments)]
-    return {each for read in below for each in ([read] if isinstance(read, Source) else _bottom_sources(read))}
+    return {each for read in view.inputs for each in ([read] if isinstance(read, Source) else _bottom_sources(read))}
 
 
 def _keep_late_rows(source: Source, found: SourceRows, run: Run) -> Candidate:
@@ -249,8 +248,9 @@ def _needed_spans(chain: list[Materializable], given: Span | None) -> dict[Mater
     for each in reversed(chain):
         span = spans[each]
         if span is not None and isinstance(each, (FeatureView, Label)):
-            low, high = spans[each.source] or span
-            spans[each.source] = min(low, clock.shift_moment(span[0], -reach_us(each))), max(high, span[1])
+            for source in each.source.members:
+                low, high = spans[source] or span
+                spans[source] = min(low, clock.shift_moment(span[0], -reach_us(each))), max(high, span[1])
         for dimension in (by.dimension for by in each.enrichments) if isinstance(each, FeatureView) else ():
             known = spans[dimension]
             if span is not None and known is not None:

@@ -1,17 +1,23 @@
 """The tables that a store has, also when its storage cannot be listed, and those that a view is made of."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import polars as pl
 
 from feature_platform.compute.joins.pieces import Table
+from feature_platform.compute.joins.united import unite_pieces
 from feature_platform.compute.keys.join_keys import require_columns
 from feature_platform.compute.transforms.declared_types import read_features
 from feature_platform.compute.transforms.enriched import enrich_events, hold_rows
+from feature_platform.compute.transforms.unions import Read, unite
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground.table_names import TableKind, is_asset, table_names_of
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.history import PartitionState
 
 
 def known_tables(store: OfflineStore, services: Iterable[str] = ()) -> list[str]:
@@ -26,6 +32,49 @@ def known_tables(store: OfflineStore, services: Iterable[str] = ()) -> list[str]
         return []
     ran = store.read(TableKind.RUNS.value).select("asset").unique().collect()["asset"].to_list()
     return sorted(name for name in {*table_names_of(filter(is_asset, ran), services)} if store.exists(name))
+
+
+def read_rows(
+    read: Read,
+    store: OfflineStore,
+    versions: Mapping[str, int] | None = None,
+    *,
+    partitions: Sequence[str] | None = None,
+    partition_column: bool = False,
+) -> pl.LazyFrame:
+    """Return the rows of what a declaration reads; those of a union come from the tables of its members.
+
+    Args:
+        versions: Delta versions by table name; the newest by default.
+        partitions, partition_column: as in `OfflineStore.read`.
+
+    Raises:
+        TableNotFound, VersionNotFound: a table is not in the store, or does not keep that version.
+        InvalidDeclaration: the members of a union do not fit together.
+    """
+    pinned = versions or {}
+    tables = [
+        store.read(each.asset, version=pinned.get(each.asset), partitions=partitions, partition_column=partition_column)
+        for each in read.members
+    ]
+    return unite(read, tables)
+
+
+def states_of(read: Read, store: OfflineStore, versions: Mapping[str, int]) -> dict[str, PartitionState]:
+    """Return the state of each partition of what a declaration reads; of a union its rows are those of all members.
+
+    A partition of a union that somebody else wrote in one member has no hash.
+    """
+    each_states = [store.partition_states(each.asset, versions[each.asset]) for each in read.members]
+    if len(each_states) == 1:
+        return each_states[0]
+    found: dict[str, PartitionState] = {}
+    for key in sorted(set[str]().union(*each_states)):
+        own = [states[key] for states in each_states if key in states]
+        hashes = [state.hash for state in own]
+        joined = None if None in hashes else " ".join(map(str, hashes))
+        found[key] = PartitionState(joined, sum(state.rows for state in own), None)
+    return found
 
 
 def read_dimensions(
@@ -65,13 +114,27 @@ def pieces_of_view(view: FeatureView, store: OfflineStore, versions: Mapping[str
         TableNotFound, VersionNotFound: a table is not in the store, or does not keep that version.
     """
     read = view.read_from
-    pieces = store.pieces(read.asset, read.event_time, version=(versions or {}).get(read.asset))
+    pieces = pieces_of_read(read, store, versions)
     if isinstance(read, FeatureView) and read.types:
         pieces = tuple(replace(piece, rows=read_features(read, piece.rows)) for piece in pieces)
     if not view.enriches_when_read:
         return pieces
     dimensions = read_dimensions(view, store, versions)
     return tuple(replace(piece, rows=enrich_events(view.original, piece.rows, dimensions)) for piece in pieces)
+
+
+def origin_of(read: Read, store: OfflineStore) -> str:
+    """Return what tells the tables with the rows of what is read from others of their names that are made anew."""
+    return " ".join(store.table_id(each.asset) for each in read.members)
+
+
+def pieces_of_read(
+    read: Source | Union | FeatureView | Label, store: OfflineStore, versions: Mapping[str, int] | None = None
+) -> Table:
+    """Return the rows of what is read as pieces of time; raises as `read_rows`."""
+    pinned = versions or {}
+    tables = [store.pieces(each.asset, read.event_time, version=pinned.get(each.asset)) for each in read.members]
+    return unite_pieces(read, tables) if isinstance(read, Union) else tables[0]
 
 
 def pieces_of_views(

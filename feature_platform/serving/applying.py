@@ -15,14 +15,17 @@ from feature_platform.compute.serving.pushed import (
     are_messages,
     entries_of_pushes,
     is_fed_by,
+    member_tag,
     merge_function,
     pushed_entries,
+    pushes_as_read,
     tag_messages,
     tag_of,
 )
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.union import title_of
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import FeaturePlatformError, NotServed, OnlineConflict, OnlineStoreFailed
 from feature_platform.offline import OfflineStore
@@ -30,7 +33,7 @@ from feature_platform.offline.newest import NewestSchemas
 from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.online.spool import Spool
 from feature_platform.online.spool_records import Pushed
-from feature_platform.pipelines.pushes.merged import Known, MergedPushes, bottom_source
+from feature_platform.pipelines.pushes.merged import Known, MergedPushes
 
 Each = Callable[[Callable[[FeatureView], bool], Iterable[FeatureView]], Iterable[bool]]
 _TRIES = 5
@@ -177,8 +180,8 @@ class RepeatedPushes:
 
     def __init__(self, target: Target, now: datetime) -> None:
         self._target, self._now = target, now
-        self._merged: dict[tuple[str, int], MergedPushes] = {}
-        self._logs: dict[str, dict[int, Known]] = {}
+        self._merged: dict[tuple[str, tuple[int, ...]], MergedPushes] = {}
+        self._known: dict[tuple[str, int], Known] = {}
         self.failed: list[FeaturePlatformError] = []
 
     def apply(self, source: Source, batch: Sequence[Pushed]) -> Sequence[Pushed]:
@@ -189,7 +192,7 @@ class RepeatedPushes:
         pushes = [tag_messages(push.rows) if push.are_messages else (tag_of_push(push), push.rows) for push in batch]
         try:
             for view, table in self._target.fed_by(source).items():
-                write_view(view, table, pushes, self._target, self._now, again=self.merged_pushes)
+                write_view(view, table, source, pushes, self._target, self._now, again=self.merged_pushes)
         except FeaturePlatformError as error:
             if len(batch) == 1 or isinstance(error, _STORE):
                 self.failed.append(error)
@@ -201,10 +204,10 @@ class RepeatedPushes:
     def merged_pushes(self, view: FeatureView, table: ServedTable) -> MergedPushes:
         """Return which pushed rows the version that is served was made with."""
         read = view.read_from
-        key = (read.asset, table.versions[read.asset])
+        versions = {each.asset: table.versions[each.asset] for each in read.members}
+        key = (title_of(read), tuple(versions.values()))
         if key not in self._merged:
-            logs = self._logs.setdefault(bottom_source(read).name, {})
-            self._merged[key] = MergedPushes(read, table.versions[read.asset], self._target.store, _known=logs)
+            self._merged[key] = MergedPushes(read, versions, self._target.store, _known=self._known)
         return self._merged[key]
 
 
@@ -225,6 +228,7 @@ def _batches(pushes: Iterable[Pushed]) -> Iterator[Sequence[Pushed]]:
 def write_view(
     view: FeatureView,
     table: ServedTable | None,
+    source: Source,
     pushes: Sequence[tuple[str, pl.DataFrame]],
     target: Target,
     now: datetime,
@@ -235,18 +239,20 @@ def write_view(
     """Update a view; return whether it has the rows now.
 
     Args:
+        source: whose pushes they are.
         pushes: their tags and rows.
         made: the entries for the table, when they are known.
         again: given where the table may be made with the rows already: returns which ones. A table that is built
             meanwhile may be, too.
     """
-    tag = max(tag for tag, _ in pushes)
+    tag = member_tag(view, source, max(tag for tag, _ in pushes))
     for left in reversed(range(_TRIES)):
         if table is None:
             return False
         entries = made
         if entries is None:
-            entries = _entries(view, table, pushes, now, None if again is None else again(view, table))
+            read = pushes_as_read(view, source, pushes, target.columns)
+            entries = _entries(view, table, read, now, None if again is None else again(view, table))
         if entries is None:
             return False
         is_one_push = len(pushes) == 1 and not are_messages(pushes)

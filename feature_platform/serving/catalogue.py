@@ -20,6 +20,7 @@ from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.pins import Pin
 from feature_platform.online.base import OnlineStore
+from feature_platform.pipelines.tables import origin_of
 from feature_platform.training.fitted import is_fitted
 
 
@@ -145,11 +146,11 @@ def _behind(view: FeatureView, store: OfflineStore, table: ServedTable | None) -
         return "never published"
     if table.code_version not in (served_code(view), former_served_code(view)):
         return "its code changed"
-    name = view.read_from.asset
-    if not store.exists(name):
-        return f"{name} is gone"
-    if table.origin != store.table_id(name):
-        return f"{name} was made anew"
+    names = [each.asset for each in view.read_from.members]
+    if gone := next((name for name in names if not store.exists(name)), None):
+        return f"{gone} is gone"
+    if table.origin != origin_of(view.read_from, store):
+        return f"{' or '.join(names)} was made anew"
     return next((f"{each} changed" for each in view.tables_read if _has_changed(each, store, table)), None)
 
 

@@ -12,7 +12,13 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.compute.serving.pushed import entries_of_push, online_tag, rows_of_push
+from feature_platform.compute.serving.pushed import (
+    entries_of_push,
+    member_tag,
+    online_tag,
+    pushes_as_read,
+    rows_of_push,
+)
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView, is_windowed
@@ -57,7 +63,7 @@ def push(
         target.spool.append(source.name, checked, now, online=False)
         return ()
     tables = target.fed_by(source)  # before the rows are taken: no table of these can be made with them
-    first, done = _NewPush.of(tables, checked, target, now), list[str]()
+    first, done = _NewPush.of(source, tables, checked, target, now), list[str]()
     if to == "online":
         first.write(online_tag(uuid4().hex, now), done)
         return done
@@ -86,7 +92,7 @@ def write_features(view: FeatureView, rows: pl.DataFrame, target: Target, *, now
     like = Source(view.name, Frame(pl.DataFrame()), event_time=view.event_time, known_at=view.source.known_at)
     checked = accept_push(like, stored, rows, now, target.partitions)
     own = replace(view, source=like, transform=_as_it_is)
-    write_view(own, table, [(online_tag(uuid4().hex, now), checked)], target, now)
+    write_view(own, table, like, [(online_tag(uuid4().hex, now), checked)], target, now)
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ class _NewPush:
         made: their entries in its table, for the views whose entries do not say which push they are of.
     """
 
+    source: Source
     tables: Mapping[FeatureView, ServedTable]
     rows: pl.DataFrame
     target: Target
@@ -106,13 +113,20 @@ class _NewPush:
     made: Mapping[FeatureView, Mapping[bytes, bytes]]
 
     @staticmethod
-    def of(tables: Mapping[FeatureView, ServedTable], rows: pl.DataFrame, target: Target, now: datetime) -> "_NewPush":
+    def of(
+        source: Source,
+        tables: Mapping[FeatureView, ServedTable],
+        rows: pl.DataFrame,
+        target: Target,
+        now: datetime,
+    ) -> "_NewPush":
         """Compute what each view makes of the rows; raises as `push` where a view cannot take them."""
-        every = {view: rows_of_push(view, table, rows) for view, table in tables.items()}
+        read = {view: pushes_as_read(view, source, [("", rows)], target.columns)[0][1] for view in tables}
+        every = {view: rows_of_push(view, table, read[view]) for view, table in tables.items()}
         found = {view: some for view, some in every.items() if some is not None}
         made = {view: entries_of_push(view, tables[view], some, "", now) for view, some in found.items()}
         untagged = {view: entries for view, entries in made.items() if tables[view].kind is ViewKind.ROW}
-        return _NewPush(tables, rows, target, now, found, untagged)
+        return _NewPush(source, tables, rows, target, now, found, untagged)
 
     def write(self, tag: str, done: list[str]) -> None:
         """Update the views, and note which have the rows."""
@@ -126,8 +140,9 @@ class _NewPush:
     def _write(self, tag: str, view: FeatureView) -> bool:
         table, made = self.tables[view], self.made.get(view)
         if made is None:
-            made = entries_of_push(view, table, self.found[view], tag, self.now)
-        return write_view(view, table, [(tag, self.rows)], self.target, self.now, made)
+            own_tag = member_tag(view, self.source, tag)
+            made = entries_of_push(view, table, self.found[view], own_tag, self.now)
+        return write_view(view, table, self.source, [(tag, self.rows)], self.target, self.now, made)
 
 
 def _as_it_is(rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.serving.pushed import entries_of_pushes, tag_messages
+from feature_platform.compute.serving.pushed import entries_of_pushes, pushes_as_read, tag_messages
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.transforms.messages import split_at_failures
 from feature_platform.compute.transforms.pushed import ORIGIN
@@ -125,7 +125,9 @@ class MessageTaker:
             return {}
         pushes, made = [tag_messages(rows)], {}
         for view, table in self.target.fed_by(self.source).items():
-            entries = entries_of_pushes(view, table, pushes, now)
+            entries = entries_of_pushes(
+                view, table, pushes_as_read(view, self.source, pushes, self.target.columns), now
+            )
             if entries is not None:
                 made[view] = table, entries
         return made
@@ -167,7 +169,7 @@ class MessageTaker:
         pushes = [tag_messages(rows)]
         try:
             for view, (table, entries) in made.items():
-                write_view(view, table, pushes, self.target, now, entries)
+                write_view(view, table, self.source, pushes, self.target, now, entries)
         except _STORE:
             return
         self.target.mark_applied(sequence)

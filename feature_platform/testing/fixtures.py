@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from feature_platform.compute.features.service import SPINE_TIME
+from feature_platform.compute.transforms.unions import unite
 from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground.clock import length_of, shift_times
@@ -68,13 +69,13 @@ def _lines(view: FeatureView, sources: Mapping[str, pl.DataFrame] | None) -> Ite
     for name, rows in given.items():
         for row in rows.iter_rows(named=True):
             yield _line({"source": name} | row)
-    values = values_at(view, given, _questions(view, given[view.source.name])).collect()
+    values = values_at(view, given, _questions(view, given)).collect()
     for row in values.iter_rows(named=True):
         yield _line({"view": view.name} | row)
 
 
 def _example_sources(view: FeatureView) -> dict[str, pl.DataFrame]:
-    read = dict.fromkeys((view.source, *(each.dimension for each in view.enrichments)))
+    read = view.inputs
     for each in read:
         if is_windowed(each):
             raise InvalidDeclaration(
@@ -85,8 +86,9 @@ def _example_sources(view: FeatureView) -> dict[str, pl.DataFrame]:
     return {each.name: make_up_rows_read(view, each, _ROWS) for each in read}
 
 
-def _questions(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:
+def _questions(view: FeatureView, given: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Return the keys of some rows, each an hour after its event."""
+    rows = unite(view.source, [given[each.name].lazy() for each in view.source.members]).collect()
     time = view.source.event_time
     moment = pl.lit(END) if time is None else shift_times(time, length_of(_LATER, "A fixture"))
     keys = [key for key in view.join_keys if key in rows.columns]

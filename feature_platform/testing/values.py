@@ -9,11 +9,13 @@ from feature_platform.compute.features.service import SPINE_TIME, join_features,
 from feature_platform.compute.transforms.declared_types import with_arrays
 from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.rows import as_events, feature_rows, prepare_rows, window_rows
+from feature_platform.compute.transforms.unions import unite
 from feature_platform.compute.windows import window_features
 from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground import cadences, clock
@@ -84,7 +86,8 @@ def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: i
 def _example_events(view: FeatureView, rows: int, seed: int) -> pl.LazyFrame:
     """Make up the events of a view, each enriched by a row of a made-up table, where that has one for its key."""
     dimensions = {each.asset: _example_table(each.dimension, rows, seed) for each in view.enrichments}
-    events = make_up_rows_read(view, view.source, rows, seed).lazy()
+    members = [make_up_rows_read(view, each, rows, seed).lazy() for each in view.source.members]
+    events = unite(view.source, members)
     return enrich_events(view, events, dimensions)
 
 
@@ -203,9 +206,9 @@ def _view_events(view: FeatureView, sources: Mapping[str, pl.DataFrame | pl.Lazy
     return enrich_events(view, _events(view.source, sources), dimensions)
 
 
-def _events(source: Source | FeatureView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> pl.LazyFrame:
-    """Return the rows of a frame as a view reads them; of a windowed view those of keys."""
-    rows = _table(source, sources)
+def _events(source: Source | Union | FeatureView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> pl.LazyFrame:
+    """Return the rows of frames as a view reads them; of a windowed view those of keys."""
+    rows = unite(source, [_table(each, sources) for each in source.members])
     return as_events(source, rows) if is_windowed(source) else rows
 
 

@@ -1,6 +1,6 @@
 """Coverage: up to when a table at one version has all events; its log tells, not the clock of the reader."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 
@@ -15,23 +15,38 @@ from feature_platform.offline.history import PartitionState
 _Stretch = tuple[int, int]
 
 
-def coverage_of(label: Label, store: OfflineStore, version: int, known_by: datetime | None) -> Coverage:
-    """Return of which time the table that a label is read from is complete.
+def coverage_of(label: Label, store: OfflineStore, versions: Mapping[str, int], known_by: datetime | None) -> Coverage:
+    """Return of which time the table that a label is read from is complete; of a union, where those of all members are.
 
     Partitions one after the other are a stretch, empty ones too; it ends with the last of them, or when that was
     written, where that is earlier. A table without partitions is complete from its first event up to its last, or up to
     when it was written.
 
     Args:
-        version: that of the table.
+        versions: those of the tables.
         known_by: where everything ends at the latest.
     """
-    table = label.read_from.asset
+    found = [_coverage_of_table(label, table, store, versions[table], known_by) for table in label.tables_read]
+    stretches = found[0].stretches
+    for other in found[1:]:
+        stretches = _overlaps(stretches, other.stretches)
+    return Coverage(" and ".join(each.table for each in found), stretches)
+
+
+def _overlaps(some: Sequence[_Stretch], others: Sequence[_Stretch]) -> tuple[_Stretch, ...]:
+    """Return the stretches of time that are in one of each."""
+    both = ((max(mine[0], theirs[0]), min(mine[1], theirs[1])) for mine in some for theirs in others)
+    return tuple(sorted((start, end) for start, end in both if start < end))
+
+
+def _coverage_of_table(
+    label: Label, table: str, store: OfflineStore, version: int, known_by: datetime | None
+) -> Coverage:
     grain = store.grain(table) if label.partitioned else None
     states = store.partition_states(table, version)
     written = _commit_times(store, table, version)
     if grain is None:
-        stretches = _span_of_events(label, store, version, written.get(version))
+        stretches = _span_of_events(label, table, store, version, written.get(version))
     else:
         stretches = list(_stretches(states, grain, written, version))
     latest = None if known_by is None else microsecond_of(known_by)
@@ -66,10 +81,10 @@ def _bounds(key: str, grain: Grain) -> _Stretch:
     return microsecond_of(start), microsecond_of(end)
 
 
-def _span_of_events(label: Label, store: OfflineStore, version: int, written: int | None) -> list[_Stretch]:
+def _span_of_events(label: Label, table: str, store: OfflineStore, version: int, written: int | None) -> list[_Stretch]:
     """Return from the first event to the last of a table without partitions, or to when it was written."""
     time = pl.col(label.event_time)
-    rows = store.read(label.read_from.asset, version=version)
+    rows = store.read(table, version=version)
     first, last = rows.select(time.min().alias("first"), time.max().alias("last")).collect().row(0)
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         return []

@@ -13,12 +13,14 @@ from feature_platform.declarations.ahead import HAPPENED, columns_of
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.union import title_of
 from feature_platform.ground.clock import moment_of, rfc3339
 from feature_platform.ground.errors import NoFinalLabel
 from feature_platform.offline import OfflineStore
 from feature_platform.parts.aggregations import TimeTo
 from feature_platform.pipelines.candidates.trials import try_function
 from feature_platform.pipelines.candidates.upstream import Upstream
+from feature_platform.pipelines.tables import pieces_of_read
 from feature_platform.training.coverage import coverage_of
 
 NOT_FINAL = "rows_not_final"
@@ -67,15 +69,13 @@ def label_facts(training_set: TrainingSet, plan: JoinPlan, rows: pl.LazyFrame) -
 
 
 def _label_table(training_set: TrainingSet, label: Label, store: OfflineStore, pinned: Mapping[str, int]) -> LabelTable:
-    table = label.read_from.asset
-    version = pinned[table]
-    rows = store.pieces(table, label.event_time, version=version)
+    rows = pieces_of_read(label.read_from, store, pinned)
     if label.look_ahead is None:
-        return LabelTable(rows, Coverage(table, ()))
+        return LabelTable(rows, Coverage(title_of(label.read_from), ()))
     if not label.has_table and label.partitioned:
-        upstream = Upstream(label, store, Partitions(store.grain(table) or "daily"), pinned)
+        upstream = Upstream(label, store, Partitions(store.grain(label.tables_read[0]) or "daily"), pinned)
         try_function(upstream, rows[0].rows.collect_schema(), max(upstream.rows, default=""))
-    return LabelTable(rows, coverage_of(label, store, version, training_set.known_by))
+    return LabelTable(rows, coverage_of(label, store, pinned, training_set.known_by))
 
 
 def _facts_of(label: Label, finality: Finality, rows: pl.LazyFrame) -> dict[str, object]:

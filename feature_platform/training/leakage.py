@@ -15,7 +15,9 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import ChosenEvents
 from feature_platform.declarations.split import EMBARGO, PART_COLUMN, WEIGHT_COLUMN
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.union import Union
 from feature_platform.offline import OfflineStore
+from feature_platform.pipelines.tables import read_rows
 
 SAMPLE = 100_000  # rows that are looked at
 EQUAL_SHARE = 0.999  # of rows, from which on a column is the label
@@ -100,15 +102,19 @@ def _leaks_of_same_rows(training_set: TrainingSet, store: OfflineStore) -> Itera
     spine = training_set.spine
     source = spine if isinstance(spine, Source) else spine.rule.source if isinstance(spine.rule, ChosenEvents) else None
     for label in training_set.labels:
-        if source is None or label.source is not source or not store.exists(source.asset):
+        if source is None or label.source is not source or not _has_tables(source, store):
             continue
         if label.look_ahead is not None and label.look_ahead.start > 0:
             continue
-        schema = store.read(source.asset).collect_schema()
+        schema = read_rows(source, store).collect_schema()
         behind = column_lineage(label, schema)
         told = {read for column, reads in behind.items() if column not in label.join_keys for read in reads}
         known = {source.event_time, source.known_at, label.known_at, *label.join_keys}
         yield from (Leak(LeakKind.SAME_ROW, name, label.name) for name in schema if name in told - known)
+
+
+def _has_tables(source: Source | Union, store: OfflineStore) -> bool:
+    return all(store.exists(each.asset) for each in source.members)
 
 
 def _sample(stretches: Iterable[pl.LazyFrame]) -> pl.DataFrame:

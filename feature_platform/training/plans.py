@@ -18,7 +18,7 @@ from feature_platform.training.labelled import label_tables
 def tables_of(training_set: TrainingSet, store: OfflineStore) -> list[str]:
     """Return the tables that a training set is built from."""
     names = {name for view in training_set.service.views for name in view.tables_read}
-    names |= {label.read_from.asset for label in training_set.labels}
+    names |= {name for label in training_set.labels for name in label.tables_read}
     if isinstance(training_set.spine, Spine) or store.exists(training_set.spine.asset):
         names.add(training_set.spine.asset)
     return sorted(names)

@@ -14,6 +14,7 @@ import polars as pl
 
 from feature_platform.compute.transforms.enriched import enriched_schema
 from feature_platform.compute.transforms.rows import as_events, prepare_rows, table_rows
+from feature_platform.compute.transforms.unions import schema_of_read
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Project, asset_upstream, project_of
 from feature_platform.declarations.source import Source
@@ -254,7 +255,7 @@ def _declared_schema(asset: Declared, upstream: Mapping[str, pl.Schema], known: 
     if isinstance(asset, Source):
         rows = prepare_rows(asset, asset.connector.scan(asset.name))
     else:
-        given = upstream[asset.source.asset] if isinstance(asset, Label) else enriched_schema(asset, upstream)
+        given = schema_of_read(asset.source, upstream) if isinstance(asset, Label) else enriched_schema(asset, upstream)
         events = as_events(asset.source, pl.LazyFrame(schema=given))
         rows = table_rows(asset, events, EPOCH, EPOCH)
     return make_storable(asset.asset, pl.DataFrame(schema=rows.collect_schema()), known).schema

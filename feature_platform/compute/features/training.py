@@ -19,6 +19,7 @@ from feature_platform.declarations.naming import LABEL_KNOWN_AT
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.union import title_of
 from feature_platform.ground.clock import length_of
 from feature_platform.ground.errors import ColumnCollision
 
@@ -77,7 +78,7 @@ def known_from(plan: JoinPlan) -> KnownFrom | None:
 def _label_join(training_set: TrainingSet, label: Label, read: LabelTable, plan: JoinPlan) -> Join:
     owner, spine = f"The label `{label.name}`", plan.schema()
     if not label.has_table:
-        watch, name = training_set.immature == "watch", label.read_from.asset
+        watch, name = training_set.immature == "watch", title_of(label.read_from)
         return ahead_join(spine, read.rows, label, read.coverage, watch=watch, name=name, owner=owner)
     given = training_set.horizon_of(label)
     horizon = None if given is None else length_of(given, f"{owner}, horizon,")

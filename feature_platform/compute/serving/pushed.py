@@ -19,7 +19,16 @@ from feature_platform.compute.transforms.declared_types import require_small_pus
 from feature_platform.compute.transforms.messages import map_messages
 from feature_platform.compute.transforms.pushed import ORIGIN
 from feature_platform.compute.transforms.rows import as_events, every_feature_row, feature_rows, single_feature_row
+from feature_platform.compute.transforms.unions import (
+    PLACE_DIGITS,
+    member_columns,
+    member_of,
+    schema_of_members,
+    union_below,
+    with_members,
+)
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import ticks
@@ -31,13 +40,17 @@ from feature_platform.ground.working_columns import (
     EVENT_NUMBER,
     EVENT_TAG,
     KEY,
+    MEMBER,
+    PREFIX,
     PUSH,
     PUSH_ROW,
     PUSHED_BY,
     SPOOL,
 )
 
+TaggedRows = tuple[str, pl.DataFrame]
 _ONLINE = "online-"
+_AFTER_PLACE = "."  # between the place of a member in its union and the tag of a push
 _NUMBER = 9  # digits: which event of a push it is
 _PUSHES_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000  # bound the plan of a batch, and what it holds in memory
 
@@ -50,10 +63,52 @@ def is_fed_by(view: FeatureView, source: Source) -> bool:
     return view.kind is not ViewKind.SNAPSHOT and not view.enrichments and _is_above(view.source, source)
 
 
-def _is_above(read: Source | FeatureView, source: Source) -> bool:
-    if isinstance(read, Source):
-        return read is source
+def _is_above(read: Source | Union | FeatureView, source: Source) -> bool:
+    if not isinstance(read, FeatureView):
+        return source in read.members
     return not is_windowed(read) and not read.enrichments and _is_above(read.source, source)
+
+
+def pushes_as_read(
+    view: FeatureView, source: Source, pushes: Sequence[TaggedRows], schema_of: Callable[[Source], pl.Schema]
+) -> Sequence[TaggedRows]:
+    """Return pushes of a source as a view reads them: of a member of a union as rows of that, with tags that say so.
+
+    Args:
+        pushes: their tags and rows.
+        schema_of: returns the columns of the table of a source.
+    """
+    union = union_below(view)
+    if union is None:
+        return pushes
+    schema = schema_of_members(union, [schema_of(each) for each in union.members])
+    return [(member_tag(view, source, tag), _as_member(union, source, rows, schema)) for tag, rows in pushes]
+
+
+def _as_member(union: Union, source: Source, rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """Return pushed rows of a member as those of its union; working columns stay."""
+    working = [name for name in rows.columns if name.startswith(PREFIX)]
+    tag = pl.lit(_place_of(union, source)) + pl.col(PUSHED_BY)
+    added = [tag.alias(name) if name == PUSHED_BY else pl.col(name) for name in working]
+    return rows.select(*member_columns(union, member_of(union, source), rows.schema, schema), *added)
+
+
+def member_tag(view: FeatureView, source: Source, tag: str) -> str:
+    """Return the tag of a push as the entries of a view have it: over a union it begins with the place of the member.
+
+    Of equal clocks the greater tag stays, so that later members win over earlier ones, as they do in a table.
+    """
+    union = union_below(view)
+    return tag if union is None else f"{_place_of(union, source)}{tag}"
+
+
+def _place_of(union: Union, source: Source) -> str:
+    return f"{union.members.index(source):0{PLACE_DIGITS}d}{_AFTER_PLACE}"
+
+
+def pushed_source(sources: Sequence[Source], tag: str) -> Source:
+    """Return the source of a push of one of the members of a union, from its tag; or the only source."""
+    return sources[0] if len(sources) == 1 else sources[int(tag[:PLACE_DIGITS])]
 
 
 def tag_of(spool: str, sequence: int, arrived_at: datetime) -> str:
@@ -121,9 +176,9 @@ def pushed_entries(
 def rows_of_push(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> pl.DataFrame | None:
     """Return what a view makes of pushed rows of the source; None and raises as `pushed_entries`."""
     single = _single_row(view, rows) if rows.height == 1 else None
-    view_rows = None if single is None else require_small_pushes(view, single)
+    view_rows = None if single is None else require_small_pushes(view, _with_members_at_once(view, single))
     if view_rows is None:
-        view_rows = _collect(view, _rows_of(view, rows.lazy()))
+        view_rows = _collect(view, with_members(view, _rows_of(view, rows.lazy())))
     return view_rows if _is_made_by(view, table, view_rows.schema) else None
 
 
@@ -170,7 +225,8 @@ def entries_of_pushes(
             column `fp_pushed_by` are messages of a stream: each is a push by itself, and the column has its tag.
     """
     ordered = sorted(pushes, key=lambda push: push[0])
-    view_rows = _collect(view, pl.concat([_tagged_rows(view, tag, rows) for tag, rows in ordered]))
+    every = pl.concat([_tagged_rows(view, tag, rows) for tag, rows in ordered])
+    view_rows = _collect(view, with_members(view, every))
     if are_messages(pushes):
         view_rows = view_rows.sort(PUSHED_BY, maintain_order=True)
     if not _is_made_by(view, table, view_rows.drop(PUSHED_BY).schema):
@@ -221,7 +277,8 @@ def merge_function(
         tag: of the push, where the entries have no tags of their own.
     """
     if table.kind is ViewKind.EXACT:
-        return partial(merge_many_tiles, columns=table.features, once=clocks_kept_once(view))
+        order = order_of_events(view, table)
+        return partial(merge_many_tiles, columns=table.features, once=clocks_kept_once(view), order=order)
     moment, push = sortable(now), tag.encode()
     return lambda stored, incoming: [
         merge_entries(held, new, moment, push) for held, new in zip(stored, incoming, strict=True)
@@ -231,9 +288,25 @@ def merge_function(
 def clocks_kept_once(view: FeatureView) -> Sequence[str]:
     """Return the clocks of an exact view over a view of the same keys, which keeps one row for each; else none."""
     read = view.source
-    if isinstance(read, Source) or set(read.join_keys) != set(view.join_keys):
+    if not isinstance(read, FeatureView) or set(read.join_keys) != set(view.join_keys):
         return ()
     return [clock for clock in (read.event_time, read.known_at) if clock is not None]
+
+
+def order_of_events(view: FeatureView, table: ServedTable) -> Sequence[str]:
+    """Return by which columns the events of a tile are sorted, before the order in which they were pushed.
+
+    Events of one source come by their time, and pushed ones last. Those of a union come by all of their clocks, then by
+    the place of their members where that is known.
+    """
+    time = [next(iter(table.features))]
+    if union_below(view) is None:
+        return time
+    return [*dict.fromkeys([*time, *view.event_clocks]), *([MEMBER] if MEMBER in table.features else [])]
+
+
+def _with_members_at_once(view: FeatureView, row: pl.DataFrame) -> pl.DataFrame:
+    return row if union_below(view) is None else with_members(view, row.lazy()).collect()
 
 
 def _collect(view: FeatureView, rows: pl.LazyFrame) -> pl.DataFrame:
@@ -284,7 +357,7 @@ def _number_events(events: pl.DataFrame, table: ServedTable) -> pl.DataFrame:
 
 def _single_row(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame | None:
     """Do as `_rows_of` for one row, where every view on the way has at most one row for it; None elsewhere."""
-    read = rows if isinstance(view.source, Source) else _single_row(view.source, rows)
+    read = _single_row(view.source, rows) if isinstance(view.source, FeatureView) else rows
     return None if read is None else single_feature_row(view, read)
 
 
@@ -294,6 +367,6 @@ def _rows_of(view: FeatureView, rows: pl.LazyFrame, *, alone: bool = False) -> p
     Args:
         alone: each row is of a push by itself, so that none replaces another one.
     """
-    read = rows if isinstance(view.source, Source) else _rows_of(view.source, rows, alone=alone)
+    read = _rows_of(view.source, rows, alone=alone) if isinstance(view.source, FeatureView) else rows
     events = as_events(view.source, read)
     return every_feature_row(view, events) if alone else feature_rows(view, events)

@@ -88,6 +88,7 @@ def merge_many_tiles(
     incoming: Sequence[bytes],
     columns: Mapping[str, pl.DataType],
     once: Sequence[str] = (),
+    order: Sequence[str] = (),
 ) -> list[bytes]:
     """Return tiles with the events of both; a pushed event that is stored already is not added again.
 
@@ -96,6 +97,7 @@ def merge_many_tiles(
     Args:
         stored: None where there is no tile yet.
         once: the clocks of which there is one event each, where the view reads one that keeps only the last.
+        order: the columns that events are sorted by, before their pushes. Defaults to their time.
     """
     tiles, sorted_in = list(incoming), list[tuple[int, bytes]]()
     for place, (old, new) in enumerate(zip(stored, incoming, strict=True)):
@@ -113,7 +115,7 @@ def merge_many_tiles(
             events_of([old for _, old in portion], entities, columns),
             events_of([incoming[place] for place in places], entities, columns),
         ]
-        for place, tile in zip(places, _sorted_tiles(parts, columns, once), strict=True):
+        for place, tile in zip(places, _sorted_tiles(parts, columns, once, order), strict=True):
             tiles[place] = tile
     return tiles
 
@@ -136,6 +138,7 @@ def add_pushed_events(
     merged: IsMerged,
     columns: Mapping[str, pl.DataType],
     once: Sequence[str] = (),
+    order: Sequence[str] = (),
 ) -> bytes | None:
     """Return a published tile with the stored pushed events that are not published yet; None without any.
 
@@ -148,16 +151,20 @@ def add_pushed_events(
     pushed = events.filter(pl.Series(is_new, dtype=pl.Boolean))
     if pushed.is_empty():
         return None
-    return _one([*([] if published is None else [events_of([published], [0], columns)]), pushed], columns, once)
+    parts = [*([] if published is None else [events_of([published], [0], columns)]), pushed]
+    return _one(parts, columns, once, order)
 
 
-def _one(parts: Sequence[pl.DataFrame], columns: Mapping[str, pl.DataType], once: Sequence[str]) -> bytes:
+def _one(
+    parts: Sequence[pl.DataFrame], columns: Mapping[str, pl.DataType], once: Sequence[str], order: Sequence[str] = ()
+) -> bytes:
     """Return all events as one tile."""
-    return _sorted_tiles([part.with_columns(pl.lit(0, pl.Int64).alias(ENTITY)) for part in parts], columns, once)[0]
+    of_one = [part.with_columns(pl.lit(0, pl.Int64).alias(ENTITY)) for part in parts]
+    return _sorted_tiles(of_one, columns, once, order)[0]
 
 
 def _sorted_tiles(
-    parts: Sequence[pl.DataFrame], columns: Mapping[str, pl.DataType], once: Sequence[str]
+    parts: Sequence[pl.DataFrame], columns: Mapping[str, pl.DataType], once: Sequence[str], order: Sequence[str]
 ) -> list[bytes]:
     """Return one tile for each entity: of equal times events of tables first, then the pushed ones as they came.
 
@@ -167,7 +174,8 @@ def _sorted_tiles(
     events = pl.concat(parts)
     again = pl.col(EVENT_TAG).is_not_null() & pl.struct(ENTITY, EVENT_TAG).is_first_distinct().not_()
     push = pl.col(EVENT_TAG).str.head(-_NUMBER)
-    ordered = events.filter(~again).sort(ENTITY, next(iter(columns)), push, maintain_order=True)
+    by = order or (next(iter(columns)),)
+    ordered = events.filter(~again).sort(ENTITY, *by, push, maintain_order=True)
     if once:
         ordered = ordered.unique([ENTITY, *once], keep="last", maintain_order=True)
     counts = ordered.group_by(ENTITY, maintain_order=True).len()["len"].to_numpy()

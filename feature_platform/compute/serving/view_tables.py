@@ -12,6 +12,7 @@ from feature_platform.compute.serving.keys import key_expr
 from feature_platform.compute.serving.tables import Instant, ServedTable
 from feature_platform.compute.serving.tiles import tile_length, tiles_of
 from feature_platform.compute.transforms.rows import feature_names
+from feature_platform.compute.transforms.unions import PLACE_DIGITS, places_of_members
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.view import FeatureView
@@ -19,7 +20,7 @@ from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.cadences import publication
 from feature_platform.ground.clock import EPOCH, rfc3339, shift_moment, shift_times
 from feature_platform.ground.sortable_moments import sortable
-from feature_platform.ground.working_columns import ENTRY, KEY, KEYLESS_ROW
+from feature_platform.ground.working_columns import ENTRY, KEY, KEYLESS_ROW, MEMBER
 
 
 def served_code(view: FeatureView) -> str:
@@ -55,9 +56,9 @@ def shape_of(view: FeatureView, schema: pl.Schema) -> ServedTable:
 
 
 def event_columns(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
-    """Return what the tiles of an exact view hold of an event: its clocks, and what the windows aggregate."""
+    """Return what the tiles of an exact view hold of an event: its clocks, what the windows aggregate, its member."""
     inputs = [name for each in view.aggregations for name in each.reads if name in schema]
-    return tuple(dict.fromkeys([*view.event_clocks, *inputs]))
+    return tuple(dict.fromkeys([*view.event_clocks, *inputs, *(name for name in (MEMBER,) if name in schema)]))
 
 
 def served_entries(
@@ -79,6 +80,9 @@ def served_entries(
     match table.kind:
         case ViewKind.ROW:
             event, known_at = view.event_time, view.source.known_at
+            if tag is None and not pushed and (places := places_of_members(view, rows.schema)) is not None:
+                tag, text = MEMBER, places.cast(pl.String).str.zfill(PLACE_DIGITS).fill_null("")
+                rows = rows.with_columns(text.alias(MEMBER))
             return entries_of(
                 rows,
                 key,

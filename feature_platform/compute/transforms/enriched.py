@@ -13,6 +13,7 @@ import polars as pl
 
 from feature_platform.compute.keys.join_keys import key_names, key_parts, none_is_null, require_columns, shared_types
 from feature_platform.compute.transforms.stretches import instants_of
+from feature_platform.compute.transforms.unions import rows_of_read
 from feature_platform.compute.transforms.versions import versions_of_events
 from feature_platform.compute.windows.timeline import NEVER
 from feature_platform.declarations.enrichment import Enrichment
@@ -70,7 +71,7 @@ def enrich_events(view: FeatureView, events: pl.LazyFrame, dimensions: Mapping[s
 def enriched_schema(view: FeatureView, schemas: Mapping[str, pl.Schema]) -> pl.Schema:
     """Return the columns of enriched events, from those of the tables that they are made from, by name."""
     no_rows = {name: pl.LazyFrame(schema=schema) for name, schema in schemas.items()}
-    return enrich_events(view, no_rows[view.source.asset], no_rows).collect_schema()
+    return enrich_events(view, rows_of_read(view.source, no_rows), no_rows).collect_schema()
 
 
 def hold_rows(rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -10,6 +10,7 @@ from polars.io.plugins import register_io_source
 
 from feature_platform.compute.transforms.enriched import enriched_schema
 from feature_platform.compute.transforms.rows import as_events
+from feature_platform.compute.transforms.unions import schema_of_read
 from feature_platform.declarations.ahead import columns_of
 from feature_platform.declarations.enrichment import Enrichment
 from feature_platform.declarations.label import Label
@@ -49,38 +50,55 @@ def lineage_by_table(
     Args:
         schemas: the columns of the tables that the asset is made from, by name.
     """
-    source, given = asset.source.asset, _schemas_given(asset, schemas)
+    given = _schemas_given(asset, schemas)
     if isinstance(asset, Label) or not asset.enrichments:
-        behind = column_lineage(asset, given[source])
-        found = {name: tuple((source, column) for column in columns) for name, columns in behind.items()}
+        behind = column_lineage(asset, schema_of_read(asset.source, given))
+        found = {
+            name: tuple(pair for column in columns for pair in _columns_read(asset, column, given))
+            for name, columns in behind.items()
+        }
     else:
         added = {
-            name: _behind_added(asset, each, own) for each in asset.enrichments for name, own in each.columns.items()
+            name: _behind_added(asset, each, own, given)
+            for each in asset.enrichments
+            for name, own in each.columns.items()
         }
         found = {
-            feature: tuple(pair for name in columns for pair in added.get(name, ((source, name),)))
+            feature: tuple(pair for name in columns for pair in added.get(name) or _columns_read(asset, name, given))
             for feature, columns in column_lineage(asset, enriched_schema(asset, given)).items()
         }
-    stored = {(source, KNOWN_AT): (source, AS_OF)} if is_windowed(asset.source) else {}
+    instants = [each.asset for each in asset.source.members if is_windowed(each)]
+    stored = {(source, KNOWN_AT): (source, AS_OF) for source in instants}
     return {name: tuple(dict.fromkeys(stored.get(pair, pair) for pair in pairs)) for name, pairs in found.items()}
 
 
 def _schemas_given(asset: FeatureView | Label, schemas: Mapping[str, pl.Schema]) -> dict[str, pl.Schema]:
     """Return the columns of tables as the function of an asset is given them, from those that are stored."""
     enriching = (each.dimension for each in asset.enrichments) if isinstance(asset, FeatureView) else ()
-    tables = (each for each in (asset.source, *enriching) if each.asset in schemas)
+    tables = (each for each in (*asset.source.members, *enriching) if each.asset in schemas)
     return {
         **schemas,
         **{each.asset: as_events(each, pl.LazyFrame(schema=schemas[each.asset])).collect_schema() for each in tables},
     }
 
 
-def _behind_added(view: FeatureView, by: Enrichment, column: str) -> tuple[tuple[str, str], ...]:
+def _columns_read(
+    asset: FeatureView | Label, name: str, schemas: Mapping[str, pl.Schema]
+) -> tuple[tuple[str, str], ...]:
+    """Return the columns that one of a source is, each with its table: of a union in each member that has it."""
+    return tuple((each.asset, name) for each in asset.source.members if name in schemas[each.asset])
+
+
+def _behind_added(
+    view: FeatureView, by: Enrichment, column: str, schemas: Mapping[str, pl.Schema]
+) -> tuple[tuple[str, str], ...]:
     """Return the columns behind one that enriches events; the key that finds it may have been added itself."""
-    source, time = view.source.asset, str(view.source.event_time)
     added = {name: (each.asset, own) for each in view.enrichments for name, own in each.columns.items()}
-    keys = [pair for mine, theirs in by.on.items() for pair in ((by.asset, theirs), added.get(mine, (source, mine)))]
-    clocks = [] if by.event_time is None else [(by.asset, by.event_time), (source, time)]
+    keys: list[tuple[str, str]] = []
+    for mine, theirs in by.on.items():
+        keys += [(by.asset, theirs), *([added[mine]] if mine in added else _columns_read(view, mine, schemas))]
+    time = str(view.source.event_time)
+    clocks = [] if by.event_time is None else [(by.asset, by.event_time), *_columns_read(view, time, schemas)]
     return ((by.asset, column), *keys, *clocks)
 
 

@@ -17,6 +17,7 @@ from feature_platform.declarations.project import Asset
 from feature_platform.declarations.source import Source, Transform
 from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import UTC, near_interval, shift_times, utc
@@ -258,10 +259,10 @@ def _check_inputs(view: FeatureView, schema: pl.Schema, owner: str) -> None:
         aggregation.check(schema, owner)
 
 
-def as_events(source: Source | FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
+def as_events(source: Source | Union | FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Return the rows of a table as a view reads them; of a windowed view those of keys, with their known-at time."""
     if not is_windowed(source):
-        return rows if isinstance(source, Source) else read_features(source, rows)
+        return read_features(source, rows) if isinstance(source, FeatureView) else rows
     published = drop_default_rows(source, rows)
     return published.with_columns(shift_times(AS_OF, source.windows.cadence.delay_us).alias(KNOWN_AT))
 

@@ -28,6 +28,7 @@ from feature_platform.pipelines.candidates.touched import (
     touched_of,
 )
 from feature_platform.pipelines.candidates.upstream import Derived
+from feature_platform.pipelines.tables import read_rows
 
 
 def changed_inputs(asset: Derived, store: OfflineStore, grid: Partitions) -> dict[str, str]:
@@ -35,11 +36,12 @@ def changed_inputs(asset: Derived, store: OfflineStore, grid: Partitions) -> dic
     states = store.find_states(asset.asset)
     if not states:
         return {}
-    source = asset.source.asset
-    changed = dict.fromkeys(touched_of(asset, grid, states, store.contents(source)), source)
+    changed: dict[str, str] = {}
+    for each in asset.source.members:
+        changed |= dict.fromkeys(touched_of(asset, each.asset, grid, states, store.contents(each.asset)), each.asset)
     if isinstance(asset, FeatureView):
-        for each in asset.enrichments:
-            changed |= dict.fromkeys(touched_by_dimension(asset, each, store, grid, states), each.asset)
+        for by in asset.enrichments:
+            changed |= dict.fromkeys(touched_by_dimension(asset, by, store, grid, states), by.asset)
     return changed
 
 
@@ -98,7 +100,7 @@ def _reached_since(
     stretches = [each for each in _stretches_between(before, after, by, changed) if not each.is_empty()]
     if not stretches:
         return set()
-    events = as_events(view.source, store.read(view.source.asset))
+    events = as_events(view.source, read_rows(view.source, store))
     if not set(by.on) <= set(events.collect_schema()):  # the key comes from another table
         return among
     reached = {key for each in stretches for key in _partitions_of(view, events, by, each, grid)}

@@ -14,6 +14,7 @@ from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import ActiveKeys, ChosenEvents, NegativePairs, Spine
+from feature_platform.declarations.union import Union, title_of
 from feature_platform.ground import cadences, clock
 from feature_platform.ground.errors import ColumnCollision, InvalidDeclaration
 from feature_platform.ground.working_columns import CANDIDATE_FROM
@@ -23,6 +24,7 @@ from feature_platform.offline.staging import collect_in_batches
 from feature_platform.pipelines.candidates.pinned import held_partitions
 from feature_platform.pipelines.candidates.shared import candidate_of
 from feature_platform.pipelines.results import Candidate
+from feature_platform.pipelines.tables import read_rows
 
 
 def spine_candidate(spine: Spine, store: OfflineStore) -> Candidate:
@@ -32,7 +34,7 @@ def spine_candidate(spine: Spine, store: OfflineStore) -> Candidate:
         TableNotFound: something that it is made from is not in the store.
         MissingColumns: that lacks a key, or a column that decides on the rows.
     """
-    versions = {each.asset: store.latest_version(each.asset) for each in spine.origins}
+    versions = {each.asset: store.latest_version(each.asset) for each in spine.inputs}
     if WHOLE in held_partitions(spine, store):
         return candidate_of(spine, [], inputs=versions, held=[WHOLE])
     rows_in = sum(
@@ -46,10 +48,9 @@ def _rows_of(spine: Spine, store: OfflineStore, versions: dict[str, int]) -> Ite
     owner = f"Spine `{spine.name}`"
     match spine.rule:
         case ActiveKeys(source, entity, cadence, _):
-            version = versions[source.asset]
-            covered = _covered_span(source, cadence, store, version)
+            covered = _covered_span(source, cadence, store, versions)
             yield from every_active_key(
-                store.read(source.asset, version=version),
+                read_rows(source, store, versions),
                 on=entity.join_keys,
                 event_time=str(source.event_time),
                 known_at=source.known_at,
@@ -58,13 +59,26 @@ def _rows_of(spine: Spine, store: OfflineStore, versions: dict[str, int]) -> Ite
                 owner=owner,
             )
         case ChosenEvents():
-            table = spine.rule.source.asset
-            yield from _choose_events(spine.name, spine.rule, store.read(table, version=versions[table]))
+            yield from _choose_events(spine.name, spine.rule, read_rows(spine.rule.source, store, versions))
         case NegativePairs():
             yield from _make_pairs(spine.name, spine.rule, store, versions)
 
 
-def _covered_span(source: Source, cadence: Cadence, store: OfflineStore, version: int) -> tuple[datetime, datetime]:
+def _covered_span(
+    source: Source | Union, cadence: Cadence, store: OfflineStore, versions: dict[str, int]
+) -> tuple[datetime, datetime]:
+    """Return the span `(start, end]` of the instants that a source covers; of a union, that all members cover.
+
+    It begins with the first event of any member, and is empty where one has no rows.
+    """
+    spans = [_span_of_table(each, cadence, store, versions[each.asset]) for each in source.members]
+    if any(start == end for start, end in spans):
+        return clock.EPOCH, clock.EPOCH
+    start = min(start for start, _ in spans)
+    return start, max(start, min(end for _, end in spans))
+
+
+def _span_of_table(source: Source, cadence: Cadence, store: OfflineStore, version: int) -> tuple[datetime, datetime]:
     """Return the span `(start, end]` of the instants that a version of a source's table covers; empty without rows.
 
     It ends with the newest partition, or, without partitions, with the first instant after the newest event, and not
@@ -94,7 +108,7 @@ def _choose_events(name: str, rule: ChosenEvents, rows: pl.LazyFrame) -> Iterato
     source, owner, schema = rule.source, f"Spine `{name}`", rows.collect_schema()
     moment = moment_of_rows(schema, str(source.event_time), source.known_at, owner)
     if SPINE_TIME in schema and source.event_time != SPINE_TIME:
-        raise ColumnCollision(owner, [SPINE_TIME], f"Rename it in `prepare` of source `{source.name}`.")
+        raise ColumnCollision(owner, [SPINE_TIME], f"Rename it in `prepare` of `{title_of(source)}`.")
     by = hashable_columns(schema) if rule.by is None else list(rule.by)
     require_columns(schema, by, f"{owner}, by,")
     decide = [column for column in by if column not in (source.event_time, source.known_at)]
@@ -107,9 +121,7 @@ def _make_pairs(
     name: str, rule: NegativePairs, store: OfflineStore, versions: dict[str, int]
 ) -> Iterator[pl.DataFrame]:
     owner = f"Spine `{name}`"
-    positives, candidates = (
-        _dated_rows(each, store, versions[each.asset]) for each in (rule.positives, rule.candidates)
-    )
+    positives, candidates = (_dated_rows(each, store, versions) for each in (rule.positives, rule.candidates))
     given = (positives.collect_schema(), candidates.collect_schema())
     if rule.entity is not None:
         on = list(rule.entity.join_keys)
@@ -121,7 +133,7 @@ def _make_pairs(
     if not shared:
         raise InvalidDeclaration(
             owner,
-            f"finds no key of `{rule.positives.asset}` in `{rule.candidates.asset}`",
+            f"finds no key of `{title_of(rule.positives)}` in `{title_of(rule.candidates)}`",
             "Give candidates with a column of the same name.",
         )
     dated = SPINE_TIME in given[1]
@@ -137,14 +149,14 @@ def _make_pairs(
     )
 
 
-def _dated_rows(origin: Source | Spine, store: OfflineStore, version: int) -> pl.LazyFrame:
+def _dated_rows(origin: Source | Union | Spine, store: OfflineStore, versions: dict[str, int]) -> pl.LazyFrame:
     """Return the rows of a table with the moment from which on each counts; without a clock as they are."""
-    rows = store.read(origin.asset, version=version)
+    rows = read_rows(origin, store, versions)
     if origin.event_time is None or isinstance(origin, Spine):
         return rows
-    moment = moment_of_rows(rows.collect_schema(), origin.event_time, origin.known_at, f"`{origin.asset}`")
+    moment = moment_of_rows(rows.collect_schema(), origin.event_time, origin.known_at, f"`{title_of(origin)}`")
     return rows.with_columns(moment.alias(SPINE_TIME))
 
 
-def _clocks(origin: Source | Spine) -> list[str]:
+def _clocks(origin: Source | Union | Spine) -> list[str]:
     return [name for name in (origin.event_time, origin.known_at) if name is not None]

@@ -16,13 +16,18 @@ from feature_platform.pipelines.candidates.upstream import Derived
 _NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
 
 
-def touched_of(asset: Derived, grid: Partitions, states: Mapping[str, PartitionState], source: Contents) -> set[str]:
-    """Return those of an asset's partitions whose input changed after they were computed.
+def touched_of(
+    asset: Derived, upstream: str, grid: Partitions, states: Mapping[str, PartitionState], source: Contents
+) -> set[str]:
+    """Return those of an asset's partitions that a table with rows of its source has changed for since they were made.
 
     Contents are compared only when a later commit reaches the partition: to find the content of an old version, the log
     is read, and there is an old version for every run.
+
+    Args:
+        upstream: the name of the table.
+        source: its contents.
     """
-    upstream = asset.source.asset
     read = {key: state.inputs[upstream] for key, state in states.items() if upstream in state.inputs}
     suspects = _suspects(asset, grid, read, source)
     versions, until = set(suspects.values()), end_of_partitions(read, grid)

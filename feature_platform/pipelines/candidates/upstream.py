@@ -14,7 +14,6 @@ from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.rows import as_events, select_window_inputs
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground import clock
 from feature_platform.ground.working_columns import PARTITION
@@ -22,7 +21,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.pipelines.candidates.parts import PART_VALUES
 from feature_platform.pipelines.candidates.shared import Span
-from feature_platform.pipelines.tables import read_dimensions
+from feature_platform.pipelines.tables import read_dimensions, read_rows, states_of
 
 Derived = FeatureView | Label
 HELD_ROWS = 1_000_000  # so many, and fewer, are read without streaming, and once for all parts
@@ -46,11 +45,9 @@ class Upstream:
     def __init__(
         self, asset: Derived, store: OfflineStore, grid: Partitions, pinned: Mapping[str, int] | None = None
     ) -> None:
-        enriching = (each.asset for each in asset.enrichments) if isinstance(asset, FeatureView) else ()
-        self.asset, self.grid = asset, grid
-        names, given = dict.fromkeys((asset.source.asset, *enriching)), pinned or {}
+        self.asset, self.grid, self._store = asset, grid, store
+        names, given = [each.asset for each in asset.inputs], pinned or {}
         self.versions = {name: given[name] if name in given else store.latest_version(name) for name in names}
-        self._store, self._version = store, self.versions[asset.source.asset]
         self._rows_held = 0
 
     def enrich(self, events: pl.LazyFrame) -> pl.LazyFrame:
@@ -65,7 +62,7 @@ class Upstream:
     @cached_property
     def states(self) -> dict[str, PartitionState]:
         """Return the state of each partition."""
-        return self._store.partition_states(self.asset.source.asset, self._version)
+        return states_of(self.asset.source, self._store, self.versions)
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -121,12 +118,12 @@ class Upstream:
     @cached_property
     def _scan(self) -> pl.LazyFrame:
         """Return the table, which is opened once for all reads."""
-        return self._store.read(self.asset.source.asset, version=self._version, partition_column=True)
+        return read_rows(self.asset.source, self._store, self.versions, partition_column=True)
 
     def read_partitions(self, keys: Sequence[str]) -> pl.LazyFrame:
         """Read the rows of some partitions; without a filter when these are all."""
         if PARTITION not in self._scan.collect_schema():
-            return self._store.read(self.asset.source.asset, version=self._version, partitions=keys)
+            return read_rows(self.asset.source, self._store, self.versions, partitions=keys)
         wanted = self._scan if self.states.keys() <= set(keys) else self._scan.filter(pl.col(PARTITION).is_in(keys))
         return wanted.drop(PARTITION)
 
@@ -148,7 +145,7 @@ class Upstream:
         are_whole = bool(keys) and low <= self.grid.bounds(keys[0])[0] and self.grid.bounds(keys[-1])[1] <= high
         known = [key for key in keys if key in self.states]
         ours = all(self.states[key].hash is not None for key in known)
-        return known if isinstance(self.asset.source, Source) and are_whole and ours else None
+        return None if isinstance(self.asset.source, FeatureView) or not are_whole or not ours else known
 
 
 def key_count_of(asset: Derived, rows: pl.LazyFrame, engine: Literal["auto", "streaming"] = "auto") -> int:

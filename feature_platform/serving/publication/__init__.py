@@ -97,9 +97,9 @@ def _try_publish(view: FeatureView, store: OfflineStore, online: OnlineStore, no
         return offline.build(online, base)
     if base.versions == offline.table.versions:
         return Publication(base, "unchanged", 0)
-    if any(store.changed_since(name, base.versions[name]) for name in base.versions if name != offline.name):
+    if any(store.changed_since(name, base.versions[name]) for name in base.versions if name not in offline.names):
         return offline.build(online, base)
-    changed = store.changed_since(offline.name, base.versions[offline.name])
+    changed = set[str]().union(*(store.changed_since(name, base.versions[name]) for name in offline.names))
     if changed or offline.may_count_twice:
         return offline.update(online, base, changed)
     table = replace(offline.table, newest=base.newest, instants=base.instants)

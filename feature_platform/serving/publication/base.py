@@ -19,6 +19,7 @@ from feature_platform.compute.serving.pushed import is_logged
 from feature_platform.compute.serving.tables import Instant, ServedTable
 from feature_platform.compute.serving.view_tables import served_entries, table_of
 from feature_platform.compute.transforms.rows import rows_read
+from feature_platform.compute.transforms.unions import with_members
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import moment_of, rfc3339
 from feature_platform.ground.progress import count_steps
@@ -26,7 +27,7 @@ from feature_platform.ground.sortable_moments import sortable
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import Carry, OnlineStore
 from feature_platform.pipelines.pushes.merged import MergedPushes
-from feature_platform.pipelines.tables import pieces_of_view
+from feature_platform.pipelines.tables import origin_of, pieces_of_view
 from feature_platform.serving.publication.logged import add_logged_pushes
 from feature_platform.serving.publication.outcomes import Publication
 
@@ -71,15 +72,15 @@ class OfflineVersion(ABC):
         read = view.read_from
         versions = {name: store.latest_version(name) for name in view.tables_read}
         pieces = pieces_of_view(view, store, versions)
-        schema = rows_read(view, rows_of_table(pieces[:1])).collect_schema()
+        schema = with_members(view, rows_read(view, rows_of_table(pieces[:1]))).collect_schema()
         table = table_of(view, schema, versions=versions, now=now)
-        table = replace(table, origin=store.table_id(read.asset), commits=commits_of(store, table.versions))
-        return cls(view, store, now, pieces, table, MergedPushes(read, versions[read.asset], store))
+        table = replace(table, origin=origin_of(read, store), commits=commits_of(store, table.versions))
+        return cls(view, store, now, pieces, table, MergedPushes(read, versions, store))
 
     @property
-    def name(self) -> str:
-        """Return the table that is read."""
-        return self.view.read_from.asset
+    def names(self) -> tuple[str, ...]:
+        """Return the tables whose rows are served: one, or those of the members of a union."""
+        return tuple(each.asset for each in self.view.read_from.members)
 
     @abstractmethod
     def rows_to_serve(self) -> RowsToServe:
@@ -126,7 +127,7 @@ class OfflineVersion(ABC):
 
     def rows(self, pieces: Table) -> pl.LazyFrame:
         """Return the rows of some pieces as they are served; of an exact view its events."""
-        return rows_read(self.view, rows_of_table(pieces))
+        return with_members(self.view, rows_read(self.view, rows_of_table(pieces)))
 
     def _batches(self, served: RowsToServe) -> Iterator[pl.DataFrame]:
         """Yield the rows by ranges of their first join key, so that all rows of a key are in one."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from feature_platform.compute.joins.pieces import pieces_between
-from feature_platform.compute.serving.pushed import clocks_kept_once
+from feature_platform.compute.serving.pushed import clocks_kept_once, order_of_events
 from feature_platform.compute.serving.tiles import add_pushed_events
 from feature_platform.ground.clock import microsecond_of, shift_moment
 from feature_platform.ground.table_names import TableKind
@@ -25,9 +25,9 @@ class ExactVersion(OfflineVersion):
 
     @property
     def may_count_twice(self) -> bool:
-        return self.store.exists(TableKind.PUSHES.of(self.merged.source.name))
+        return any(self.store.exists(TableKind.PUSHES.of(each.name)) for each in self.merged.sources)
 
     @property
     def carry(self) -> Carry:
-        once = clocks_kept_once(self.view)
-        return lambda published, stored, _: add_pushed_events(published, stored, self.merged, self.table.features, once)
+        columns, once, order = self.table.features, clocks_kept_once(self.view), order_of_events(self.view, self.table)
+        return lambda published, stored, _: add_pushed_events(published, stored, self.merged, columns, once, order)

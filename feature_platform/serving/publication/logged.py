@@ -5,10 +5,17 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.serving.pushed import batches_of_pushes, entries_of_pushes, is_fed_by, merge_function
+from feature_platform.compute.serving.pushed import (
+    batches_of_pushes,
+    entries_of_pushes,
+    is_fed_by,
+    merge_function,
+    pushes_as_read,
+)
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.working_columns import ENTRY, KEY
+from feature_platform.offline.newest import NewestSchemas
 from feature_platform.online.base import Merge
 from feature_platform.pipelines.pushes.merged import MergedPushes
 
@@ -40,13 +47,15 @@ def _logged_entries(
     view: FeatureView, table: ServedTable, merged: MergedPushes, now: datetime
 ) -> list[dict[bytes, bytes]]:
     """Return what logged pushes add to each key, batch after batch in order."""
-    if not is_fed_by(view, merged.source):
-        return []
+    fed = [source for source in merged.sources if is_fed_by(view, source)]
+    schemas = NewestSchemas()
     batches = (
-        entries_of_pushes(view, table, pushes, now, merged=merged)
-        for pushes in batches_of_pushes(merged.missing_pushes())
+        pushes_as_read(view, source, pushes, lambda each: schemas.of(merged.store, each.asset))
+        for source in fed
+        for pushes in batches_of_pushes(merged.missing_pushes(source))
     )
-    return [dict(entries) for entries in batches if entries]
+    made = (entries_of_pushes(view, table, pushes, now, merged=merged) for pushes in batches)
+    return [dict(entries) for entries in made if entries]
 
 
 def _merge_all(

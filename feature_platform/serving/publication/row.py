@@ -37,8 +37,8 @@ class RowVersion(OfflineVersion):
         keys, partitions = list(self.view.join_keys), sorted(changed)
         try:
             reads = [
-                self.store.read(self.name, version=version, partitions=partitions)
-                for version in (base.versions[self.name], self.table.versions[self.name])
+                self.store.read(self.view.asset, version=version, partitions=partitions)
+                for version in (base.versions[self.view.asset], self.table.versions[self.view.asset])
             ]
         except VersionNotFound:
             return None

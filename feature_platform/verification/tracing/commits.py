@@ -17,7 +17,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.contents import Contents
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
-from feature_platform.pipelines.tables import read_dimensions
+from feature_platform.pipelines.tables import read_dimensions, read_rows
 from feature_platform.verification.tracing.traced import short_moment
 
 
@@ -118,13 +118,13 @@ class ReadTables:
     @cached_property
     def versions(self) -> Mapping[str, int]:
         """Return the version of each table."""
-        names = dict.fromkeys((self.view.source.asset, *(each.asset for each in self.view.enrichments)))
+        names = [each.asset for each in self.view.inputs]
         return {name: self.pinned[name] if name in self.pinned else self.store.latest_version(name) for name in names}
 
     @property
-    def source_version(self) -> int:
-        """Return the version of the source."""
-        return self.versions[self.view.source.asset]
+    def source_name(self) -> str:
+        """Return the tables with the rows of the source, each at its version."""
+        return " and ".join(f"{each.asset}@{self.versions[each.asset]}" for each in self.view.source.members)
 
     @cached_property
     def dimensions(self) -> Mapping[str, pl.LazyFrame]:
@@ -133,7 +133,7 @@ class ReadTables:
 
     @cached_property
     def _scan(self) -> pl.LazyFrame:
-        return self.store.read(self.view.source.asset, version=self.source_version, partition_column=True)
+        return read_rows(self.view.source, self.store, self.versions, partition_column=True)
 
     def read_all(self) -> pl.LazyFrame:
         """Return the rows of the source as the view reads them; nothing enriches them."""
@@ -151,7 +151,7 @@ class ReadTables:
         A source without partitions is returned whole: the function of a view may look at all of it.
         """
         source = self.view.source
-        grain = self.store.grain(source.asset) if self.view.partitioned else None
+        grain = self.store.grain(source.members[0].asset) if self.view.partitioned else None
         if grain is None or PARTITION not in self._scan.collect_schema():
             return self.read_all()
         first, last = (partition_key(partition_start(each, grain), grain) for each in (shift_moment(low, -1), high))
@@ -167,7 +167,7 @@ class ReadTables:
             if contents.version <= version:
                 continue
             changed = contents.changed_since(version)
-            if name != self.view.source.asset and changed:
+            if name not in [each.asset for each in self.view.source.members] and changed:
                 steps.append(("newer", f"{name}@{contents.version} has other rows; a run may make the value again"))
             elif keys := sorted(changed & self._partitions_between(contents, low, high)):
                 where = f" in {', '.join(keys[:3])}{', ...' * (len(keys) > 3)}" if keys != [WHOLE] else ""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from feature_platform.compute.transforms.enriched import enrich_events, enriched_schema
+from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.lineage import columns_read
 from feature_platform.declarations.enrichment import Enrichment
 from feature_platform.declarations.view import FeatureView
@@ -68,8 +68,9 @@ def _enrichments_behind(tables: ReadTables, column: str) -> list[int]:
     """Return the places of the enrichments that a column is made from, those that only decide which rows stay aside."""
     view = tables.view
     schemas = {name: rows.collect_schema() for name, rows in tables.dimensions.items()}
-    schemas |= {view.source.asset: tables.read_all().collect_schema()}
-    behind = columns_read(view.transform, enriched_schema(view, schemas))
+    no_rows = {name: pl.LazyFrame(schema=schema) for name, schema in schemas.items()}
+    given = enrich_events(view, tables.read_all().clear(), no_rows).collect_schema()
+    behind = columns_read(view.transform, given)
     kept = [set(behind[name]) for name in (*view.join_keys, *view.event_clocks) if name in behind]
     read = set(behind.get(column, ()))
     own = read - set().union(*kept) | read & {column}

@@ -136,7 +136,7 @@ class _Instants:
 
     def describe_none(self, rows: pl.LazyFrame) -> TracedValue:
         """Return why no instant is out."""
-        question, source = self.question, self.question.view.source.asset
+        question = self.question
         times = self.rows_of_instants(rows).filter(self.is_default).select(AS_OF).collect()[AS_OF]
         early = times.filter(times <= question.at).max()
         if isinstance(early, datetime):
@@ -145,7 +145,8 @@ class _Instants:
             return question.answer(
                 Reason.NOT_KNOWN_YET, ("instant", f"{short_moment(early)} is out from {since} on: {delay}")
             )
-        held = question.store.partition_states(source, question.versions.get(source))
+        tables = [each.asset for each in question.view.source.members]
+        held = {key for name in tables for key in question.store.partition_states(name, question.versions.get(name))}
         partition = self.table.partition_of(self.due_instant, closes_right=True)
         if self.table.contents.grain and partition not in self.table.states and min(held, default="~") <= partition:
             steps = [("instant", f"{short_moment(self.due_instant)} should be out, and was not published")]

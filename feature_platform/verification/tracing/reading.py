@@ -36,7 +36,7 @@ def read_key(
     owner = f"`{declared.name}`"
     types: dict[str, pl.DataType] = {}
     for view in views:
-        if view.join_keys and store.exists(view.read_from.asset):
+        if view.join_keys and all(store.exists(name) for name in view.tables_read):
             schema = rows_read(view, rows_of_table(pieces_of_view(view, store, versions)[:1])).collect_schema()
             types = {**{column: schema[key] for column, key in view.own_keys.items()}, **types}
     found: dict[str, object] = {}

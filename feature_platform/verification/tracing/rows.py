@@ -104,24 +104,26 @@ class _RowsOfKey:
 
     def _unpublished_row(self) -> list[tuple[str, str]] | None:
         """Return what the source makes of partitions that the table lacks, or has from before, as steps."""
-        source = self.question.view.source.asset
         if self.question.view.event_time is None or self.table.contents.grain is None:
             return None
-        missing = sorted(self._unpublished_partitions(), reverse=True)
+        missing = sorted(set(self._unpublished_partitions()), reverse=True)
         read = ReadTables(self.question.view.original, self.question.store, self.question.versions)
         for start, end in growing_cuts(len(missing)):
             found = try_to_make(partial(self._make_seen, read, missing[start:end])).value
             if found is not None and found.height:
                 time = found[str(self.question.view.event_time)][-1]
                 partition = self.partition_of(time)
-                step = f"{source}@{read.source_version} makes one of {short_moment(time)}"
+                step = f"{read.source_name} makes one of {short_moment(time)}"
                 why = "was made before that" if partition in self.table.states else "was never materialized"
                 return [("row", step), ("partition", f"{partition} of {self.table.name} {why}")]
         return None
 
     def _unpublished_partitions(self) -> Iterator[str]:
         """Yield the partitions up to the moment of which the source has other rows than the table was made from."""
-        source, last = self.question.view.source.asset, self.partition_of(self.question.at)
+        for each in self.question.view.source.members:
+            yield from self._unpublished_of(each.asset, self.partition_of(self.question.at))
+
+    def _unpublished_of(self, source: str, last: str) -> Iterator[str]:
         contents = self.question.store.contents(source)
         changed: dict[int, set[str]] = {}
         for key in contents.states(self.question.versions.get(source)):
@@ -244,8 +246,7 @@ class _RowAgain:
 
     @property
     def steps(self) -> list[tuple[str, str]]:
-        source = f"{self.read.view.source.asset}@{self.read.source_version}"
-        steps = [("source", f"{self.origin.height} row(s) of {source}")]
+        steps = [("source", f"{self.origin.height} row(s) of {self.read.source_name}")]
         for table, seen in self.rows_seen.items():
             for row in seen.iter_rows(named=True):
                 words = " ".join(f"{name}={short_moment(value)}" for name, value in row.items())

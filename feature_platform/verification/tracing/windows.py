@@ -170,9 +170,8 @@ class WindowsOfKey:
         start, end = self.bounds[feature]
         inside, known, counted = self._choose_events(self.events, aggregation, windowed)
         begin = "the first event" if start == _FIRST else short_moment(moment_of(start))
-        source = f"{self.read.view.source.asset}@{self.read.source_version}"
         steps = [("window", f"[{begin}, {short_moment(moment_of(end))}) of {aggregation!r}")]
-        steps.append(("events", f"{counted.height} of {source}{self._aside(inside, known, counted)}"))
+        steps.append(("events", f"{counted.height} of {self.read.source_name}{self._aside(inside, known, counted)}"))
         steps += self._describe_values(aggregation, counted)
         reason = Reason.EMPTY_WINDOW if counted.is_empty() else Reason.NULL_IN_ROW
         seen: Mapping[str, pl.DataFrame] = {}

@@ -1,0 +1,142 @@
+"""The law of unions: what is made of one is what is made of one source that holds the same rows by hand."""
+
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import Phase, event, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+import feature_platform as fp
+from feature_platform.declarations.view import FeatureView
+from feature_platform.pipelines.plan import stale_assets
+from feature_platform_tests.effort import is_thorough, tries
+from feature_platform_tests.shop import at, hashes
+from feature_platform_tests.union_shop import GRID, NAMES, Held, Row, by_hand, labels_of, spines_of, union_of, views_of
+
+UTC = pl.Datetime("us", "UTC")
+AMOUNTS: list[float | None] = [1.0, 2.0, 3.0, None, float("nan"), float("inf")]
+ROW = st.builds(
+    lambda who, quarter, late, amount: (who, at(quarter / 4), at(quarter / 4 + late), amount),
+    st.sampled_from(["ann", "ann", "bob", None]),
+    st.integers(0, 23),
+    st.sampled_from([0, 0, 0.25, 2]),
+    st.sampled_from(AMOUNTS),
+)
+ENDS: list[Row] = [("eve", at(), at(), 1.0), ("eve", at(5, 18), at(5, 18), 1.0)]  # no partition comes or goes
+SPINE = pl.DataFrame(
+    [(who, at(quarter / 4, minutes)) for who in ("ann", "bob", "ivy") for quarter in range(24) for minutes in (0, 1)],
+    schema={"customer": pl.String, "event_timestamp": UTC},
+    orient="row",
+)
+
+
+def values(read: fp.Source | fp.Union, store: fp.OfflineStore) -> dict[str, Any]:
+    """What views of each kind say, and the content of their tables."""
+    made = tables_of(read)
+    for each in made[1:]:
+        fp.materialize(each, store, at(), at(6), partitions=GRID, gone="taken", changed="taken")
+    views = views_of(read)
+    service = fp.FeatureService("all", [*made, views["exact"]], full_names=True)
+    found: dict[str, Any] = {each.name: hashes(store, each.asset) for each in made}
+    return found | {"values": fp.historical_features(service, SPINE, store, stale="refuse").collect()}
+
+
+def tables_of(read: fp.Source | fp.Union) -> list[FeatureView]:
+    """The views that have a table; the second is made of the first."""
+    views = views_of(read)
+    row = views["again"].source
+    assert isinstance(row, FeatureView)
+    return [row, views["again"], views["snapshot"]]
+
+
+def assert_alike(one: dict[str, Any], other: dict[str, Any]) -> None:
+    for name, value in one.items():
+        if isinstance(value, pl.DataFrame):
+            assert_frame_equal(value, other[name], check_exact=True)
+        else:
+            assert value == other[name], name
+
+
+@pytest.mark.parametrize("known", [False, True])
+@settings(
+    derandomize=not is_thorough(),
+    deadline=None,
+    max_examples=tries(10, fewest=1),
+    database=None,
+    phases=[Phase.generate],
+)
+@given(
+    data=st.data(),
+    names=st.sampled_from([("web", "shop"), ("shop", "web"), NAMES]),
+)
+def test_a_union_is_one_source_of_the_same_rows_also_after_a_change(known, data, names) -> None:
+    held: Held = {name: [*ENDS, *data.draw(st.lists(ROW, min_size=2, max_size=7))] for name in names}
+    with TemporaryDirectory() as folder:
+        stores = [fp.OfflineStore(Path(folder, name)) for name in ("union", "hand", "fresh")]
+        assert_alike(values(union_of(held, known=known), stores[0]), values(by_hand(held, known=known), stores[1]))
+        changed = data.draw(st.sampled_from(names))
+        rows = list(held[changed])
+        if data.draw(st.booleans()):
+            rows.pop(data.draw(st.integers(2, len(rows) - 1)))
+        later: Held = held | {changed: [*rows, *data.draw(st.lists(ROW, min_size=1, max_size=2))]}
+        union = union_of(later, known=known)
+        after = values(union, stores[0])
+        assert_alike(after, values(union, stores[2]))
+        assert_alike(after, values(by_hand(later, known=known), stores[1]))
+        project = fp.Project("shop", GRID, (*union.members, *tables_of(union)))
+        assert stale_assets(project, stores[0]) == []
+    event(f"ties: {_has_ties(later)}")
+
+
+def _has_ties(held: Held) -> bool:
+    """Tell whether members have rows of one key and one time: what the order of members decides."""
+    times = [(name, *row[:2]) for name, rows in held.items() for row in rows if row[0] is not None]
+    return max(Counter(each[1:] for each in set(times)).values()) > 1
+
+
+def draw_rows(seed: int, count: int = 12) -> list[Row]:
+    chance = Random(seed)
+    rows = [
+        (chance.choice(["ann", "bob", None]), at(chance.randrange(24) / 4), chance.choice([0, 0.25, 2]))
+        for _ in range(count)
+    ]
+    return [*ENDS, *((who, when, when + timedelta(days=late), chance.choice(AMOUNTS)) for who, when, late in rows)]
+
+
+HELD: Held = {name: draw_rows(number) for number, name in enumerate(NAMES)}
+
+
+def others(read: fp.Source | fp.Union, store: fp.OfflineStore) -> dict[str, Any]:
+    """Spines and labels, a training set of them, and what is served."""
+    views, labels, spines = views_of(read), labels_of(read), spines_of(read)
+    for each in (views["row"], views["snapshot"], labels["rows"], *spines.values()):
+        fp.materialize(each, store, at(), at(6), partitions=GRID)
+    found: dict[str, Any] = {name: store.read(each.asset).collect().sort(pl.all()) for name, each in spines.items()}
+    found["rows"] = hashes(store, labels["rows"].asset)
+    chosen = fp.FeatureService("all", [views["row"], views["snapshot"], views["exact"]], full_names=True)
+    training = fp.TrainingSet("training", service=chosen, spine=spines["every"], labels=[labels["ahead"]])
+    built = fp.build_training_set(training, store, stale="refuse")
+    found |= {"training": built.rows.collect(), "final": built.manifest["labels"]["ahead"]["negatives"]}
+    online = fp.online.Lmdb(Path(store.root, "online"), map_size=2**24)
+    fp.publish(chosen, store, online, now=at(6))
+    asked = SPINE.select("customer").unique(maintain_order=True)
+    served = fp.online_features(chosen, asked, online, now=at(6))
+    stored = fp.historical_features(chosen, asked.with_columns(event_timestamp=pl.lit(at(6), UTC)), store).collect()
+    names = [name for name in stored.columns if "__" in name]
+    assert_frame_equal(served.select(names), stored.select(names))
+    return found | {"served": served.select(names)}
+
+
+@pytest.mark.parametrize("known", [True])
+def test_spines_labels_and_what_is_served_are_those_of_one_source(known: bool, tmp_path: Path) -> None:
+    stores = [fp.OfflineStore(tmp_path / name) for name in ("union", "hand")]
+    one, other = others(union_of(HELD, known=known), stores[0]), others(by_hand(HELD, known=known), stores[1])
+    assert [one[name].height > 3 for name in ("training", "pairs", "some")] == [True] * 3
+    assert_alike(one, other)
