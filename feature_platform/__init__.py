@@ -13,6 +13,7 @@ from feature_platform.declarations.derived import ratio
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.feature_view import feature_view
 from feature_platform.declarations.field import Field
 from feature_platform.declarations.label import label
 from feature_platform.declarations.monitor import Monitor
@@ -28,7 +29,6 @@ from feature_platform.declarations.split import Sample, Split, Weights
 from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.union import Union
-from feature_platform.declarations.view import feature_view
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.ground.secret import Secret
 from feature_platform.parts import sources

@@ -46,7 +46,7 @@ PUBLIC = """
     About Any BottomK Cadence CommitStamp Count CountDistinct DriftRule Entity Expect FeaturePlatformError
     FeatureService Field First FirstN Histogram Impute Kurtosis Last LastN Max Mean Min Mode Monitor OfflineStore
     Partitions Project Quantile Rate Recency Request Row Sample Secret Settings Skew Source Spine Split Spool Std
-    Sum Target TimeTo TopK TrainingSet Var Weights access aggregations alert_channels alerts build_training_set
+    Sum Target TimeTo TopK TrainingSet Union Var Weights access aggregations alert_channels alerts build_training_set
     definitions diff_versions drift_report drift_scores drop_orphans errors expectations_from_suite explain
     feature_view find_orphans flush historical_features imputation_statistics incomplete_tables label lineage_tree
     loaded_settings maintain_all materialize migrate monitor_asset on_demand online online_features plan_migration

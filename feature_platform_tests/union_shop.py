@@ -57,17 +57,19 @@ AGGREGATIONS = [
 ]
 
 
+def view_of(read: fp.Source | fp.Union | FeatureView, name: str, **words: Any) -> FeatureView:
+    """A view of customers that leaves rows as they are."""
+    return fp.feature_view(entity=customer, source=read, name=name, **words)(same)
+
+
 def views_of(read: fp.Source | fp.Union) -> dict[str, FeatureView]:
     """Views of each kind."""
-    declare = {"entity": customer, "source": read}
-    row = fp.feature_view(**declare, name="row")(same)
-    aggregated = {"aggregations": AGGREGATIONS}
+    row = view_of(read, "row")
     return {
         "row": row,
-        "again": fp.feature_view(entity=customer, source=row, name="again")(same),
-        "snapshot": fp.feature_view(**declare, **aggregated, name="snapshot")(same),
-        "exact": fp.feature_view(**declare, **aggregated, accuracy="exact", name="exact")(same),
-        "over": fp.feature_view(entity=customer, source=row, **aggregated, accuracy="exact", name="over")(same),
+        "again": view_of(row, "again"),
+        "snapshot": view_of(read, "snapshot", aggregations=AGGREGATIONS),
+        "exact": view_of(read, "exact", aggregations=AGGREGATIONS, accuracy="exact"),
     }
 
 

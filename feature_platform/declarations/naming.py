@@ -94,7 +94,7 @@ def describe_value(value: object) -> str:
     "['a', 'b']"
     """
     name = getattr(value, "name", None)
-    if isinstance(name, str) and hasattr(value, "asset"):
+    if isinstance(name, str) and (hasattr(value, "asset") or hasattr(value, "members")):
         return f"{type(value).__name__} `{name}`"
     text = " ".join(repr(value).split())
     return text if len(text) <= 100 else f"{text[:97]}..."

@@ -17,6 +17,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Declaration, has_table, order_declarations
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.spine import Spine
+from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration, PinnedPartitionsLeft
@@ -38,7 +39,7 @@ Materializable = Source | FeatureView | Label | Spine
 
 
 def materialize(
-    asset: Materializable,
+    asset: Materializable | Union,
     store: OfflineStore,
     start: str | datetime | None = None,
     end: str | datetime | None = None,
@@ -50,7 +51,7 @@ def materialize(
 ) -> PublishResults:
     """Compute and commit the partitions of an asset that overlap `[start, end)`, and what it is made from.
 
-    A label over windows has no table of its own: this is done for its source.
+    A label over windows has no table of its own, nor has a union: this is done for its source, or for its members.
 
     Args:
         start: the beginning of the range (UTC). Defaults to the beginning of the data.
@@ -76,9 +77,13 @@ def materialize(
         PartitionOutOfRange: the range has no partition of the project.
     """
     require_kind(
-        "fp.materialize", asset, (Source, FeatureView, Label, Spine), "a source, a feature view, a label or a spine"
+        "fp.materialize",
+        asset,
+        (Source, Union, FeatureView, Label, Spine),
+        "a source, a feature view, a label or a spine",
     )
-    results = materialize_each([asset], store, start, end, partitions=partitions, gone=gone, changed=changed, now=now)
+    assets = asset.members if isinstance(asset, Union) else [asset]
+    results = materialize_each(assets, store, start, end, partitions=partitions, gone=gone, changed=changed, now=now)
     return PublishResults({each.candidate.asset: each for each in results})
 
 

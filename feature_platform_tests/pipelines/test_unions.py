@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
+from feature_platform.declarations.label import Label
 from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.pipelines.plan import stale_assets
 from feature_platform_tests.effort import is_thorough, tries
 from feature_platform_tests.shop import at, hashes
@@ -39,21 +41,13 @@ SPINE = pl.DataFrame(
 
 def values(read: fp.Source | fp.Union, store: fp.OfflineStore) -> dict[str, Any]:
     """What views of each kind say, and the content of their tables."""
-    made = tables_of(read)
+    views = views_of(read)
+    made = [views[name] for name in ("row", "again", "snapshot")]
     for each in made[1:]:
         fp.materialize(each, store, at(), at(6), partitions=GRID, gone="taken", changed="taken")
-    views = views_of(read)
-    service = fp.FeatureService("all", [*made, views["exact"]], full_names=True)
+    service = fp.FeatureService("all", list(views.values()), full_names=True)
     found: dict[str, Any] = {each.name: hashes(store, each.asset) for each in made}
     return found | {"values": fp.historical_features(service, SPINE, store, stale="refuse").collect()}
-
-
-def tables_of(read: fp.Source | fp.Union) -> list[FeatureView]:
-    """The views that have a table; the second is made of the first."""
-    views = views_of(read)
-    row = views["again"].source
-    assert isinstance(row, FeatureView)
-    return [row, views["again"], views["snapshot"]]
 
 
 def assert_alike(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -85,12 +79,13 @@ def test_a_union_is_one_source_of_the_same_rows_also_after_a_change(known, data,
         rows = list(held[changed])
         if data.draw(st.booleans()):
             rows.pop(data.draw(st.integers(2, len(rows) - 1)))
-        later: Held = held | {changed: [*rows, *data.draw(st.lists(ROW, min_size=1, max_size=2))]}
+        later: Held = {**held, changed: [*rows, *data.draw(st.lists(ROW, min_size=1, max_size=2))]}
         union = union_of(later, known=known)
         after = values(union, stores[0])
         assert_alike(after, values(union, stores[2]))
         assert_alike(after, values(by_hand(later, known=known), stores[1]))
-        project = fp.Project("shop", GRID, (*union.members, *tables_of(union)))
+        tables = [view for view in views_of(union).values() if view.kind is not ViewKind.EXACT]
+        project = fp.Project("shop", GRID, (*union.members, *tables))
         assert stale_assets(project, stores[0]) == []
     event(f"ties: {_has_ties(later)}")
 
@@ -116,14 +111,15 @@ HELD: Held = {name: draw_rows(number) for number, name in enumerate(NAMES)}
 def others(read: fp.Source | fp.Union, store: fp.OfflineStore) -> dict[str, Any]:
     """Spines and labels, a training set of them, and what is served."""
     views, labels, spines = views_of(read), labels_of(read), spines_of(read)
-    for each in (views["row"], views["snapshot"], labels["rows"], *spines.values()):
+    tables: list[FeatureView | Label | fp.Spine] = [views["row"], views["snapshot"], labels["rows"], *spines.values()]
+    for each in tables:
         fp.materialize(each, store, at(), at(6), partitions=GRID)
     found: dict[str, Any] = {name: store.read(each.asset).collect().sort(pl.all()) for name, each in spines.items()}
     found["rows"] = hashes(store, labels["rows"].asset)
     chosen = fp.FeatureService("all", [views["row"], views["snapshot"], views["exact"]], full_names=True)
     training = fp.TrainingSet("training", service=chosen, spine=spines["every"], labels=[labels["ahead"]])
     built = fp.build_training_set(training, store, stale="refuse")
-    found |= {"training": built.rows.collect(), "final": built.manifest["labels"]["ahead"]["negatives"]}
+    found["training"] = built.rows.collect()
     online = fp.online.Lmdb(Path(store.root, "online"), map_size=2**24)
     fp.publish(chosen, store, online, now=at(6))
     asked = SPINE.select("customer").unique(maintain_order=True)

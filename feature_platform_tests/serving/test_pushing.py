@@ -134,7 +134,7 @@ def test_keys_of_several_columns_are_found(tmp_path: Path) -> None:
 def test_a_row_is_known_when_it_arrived(tmp_path: Path) -> None:
     rows = daily(3).with_columns(known=pl.col("at"))
     view = fp.feature_view(entity=customer, source=source(rows, known_at="known"), name="row")(same)
-    exact = exact_over(view.source)
+    exact = exact_over(view.inputs[0])
     shop = Shop(tmp_path, view, exact)
     shop.push(orders(("eve", at(2, 1), 1.0)), now=at(2, 20))
     for now, seen in ((at(2, 19), None), (at(2, 20), 1.0)):

@@ -21,7 +21,7 @@ def stretches(
     read: fp.Source, store: fp.OfflineStore, known_by: datetime | None = None
 ) -> list[tuple[datetime, datetime]]:
     label = label_of(read)
-    found = coverage_of(label, store, store.latest_version("sources/orders"), known_by)
+    found = coverage_of(label, store, {"sources/orders": store.latest_version("sources/orders")}, known_by)
     return [(moment_of(start), moment_of(end)) for start, end in found.stretches]
 
 

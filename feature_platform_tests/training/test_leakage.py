@@ -27,7 +27,7 @@ def large(read: fp.Source, **words: Any) -> Label:
 
 def built(store: fp.OfflineStore, spine: Any, label: Label, **words: Any) -> tuple[fp.TrainingSet, Any, list[str]]:
     """Build a training set; return it, what was built, and the warnings."""
-    service = fp.FeatureService("v1", [last_order(label.source)])
+    service = fp.FeatureService("v1", [last_order(label.inputs[0])])
     training_set = fp.TrainingSet("buying", service=service, spine=spine, label=label, horizon="2d", **words)
     for each in (*service.views, label, spine):
         if not isinstance(each, pl.DataFrame):

@@ -45,11 +45,11 @@ def test_each_version_is_built_again_to_the_last_bit_whatever_came_since(store: 
 
 def test_other_moments_or_other_code_make_other_rows(store: fp.OfflineStore) -> None:
     training_set = built(store, 20)
-    found = fp.reproduce_training_set(declared(training_set.labels[0].source, ASKED.head(9)), store)
+    found = fp.reproduce_training_set(declared(training_set.labels[0].inputs[0], ASKED.head(9)), store)
     assert (found.is_identical, found.rows_again) == (False, 9)
     assert "other rows (9, stored are" in str(found)
 
-    read = training_set.labels[0].source
+    read = training_set.labels[0].inputs[0]
     other = fp.TrainingSet("buying", service=training_set.service, spine=ASKED, label=next_days(read, lateness="1d"))
     found = fp.reproduce_training_set(other, store)
     assert (found.is_identical, found.code_changed) == (False, True)

@@ -105,7 +105,7 @@ def test_a_pinned_source_takes_in_no_late_row_and_loses_none(store: fp.OfflineSt
         fp.materialize(again, store)
     assert not store.exists("late/sources/orders")
     assert store.read("sources/orders").collect().height == 8
-    fp.release(again.source, store)
+    fp.release(again.inputs[0], store)
     fp.materialize(again, store)
     assert store.read("sources/orders").collect().height == 10
 
@@ -167,7 +167,7 @@ def test_what_is_served_follows_a_rollback_in_the_same_call(
         fp.materialize(view, store)
         fp.publish(view, store, online, now=now)
     assert served() == 109.0
-    table = views[1].source if accuracy == "exact" else views[1]
+    table = views[1].inputs[0] if accuracy == "exact" else views[1]
     done = fp.roll_back(table, store, 0, online, views=[views[1]], now=now)
     assert [each.how for each in done.publications] == ["built"]
     assert served() == 20.0
