@@ -86,7 +86,7 @@ def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: i
 def _example_events(view: FeatureView, rows: int, seed: int) -> pl.LazyFrame:
     """Make up the events of a view, each enriched by a row of a made-up table, where that has one for its key."""
     dimensions = {each.asset: _example_table(each.dimension, rows, seed) for each in view.enrichments}
-    members = [make_up_rows_read(view, each, rows, seed).lazy() for each in view.source.members]
+    members = [make_up_rows_read(view, each, rows, seed + n).lazy() for n, each in enumerate(view.source.members)]
     events = unite(view.source, members)
     return enrich_events(view, events, dimensions)
 
