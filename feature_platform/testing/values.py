@@ -1,6 +1,6 @@
 """The values of a view over literal or made-up frames."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 import polars as pl
@@ -86,7 +86,8 @@ def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: i
 def _example_events(view: FeatureView, rows: int, seed: int) -> pl.LazyFrame:
     """Make up the events of a view, each enriched by a row of a made-up table, where that has one for its key."""
     dimensions = {each.asset: _example_table(each.dimension, rows, seed) for each in view.enrichments}
-    members = [make_up_rows_read(view, each, rows, seed + n).lazy() for n, each in enumerate(view.source.members)]
+    tables: Sequence[Source | FeatureView] = view.source.members
+    members = [make_up_rows_read(view, each, rows, seed + number).lazy() for number, each in enumerate(tables)]
     events = unite(view.source, members)
     return enrich_events(view, events, dimensions)
 

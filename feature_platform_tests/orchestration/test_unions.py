@@ -1,5 +1,7 @@
 """Unions through Dagster: what reads one depends on every member, and there is no asset of it."""
 
+from types import ModuleType
+
 import dagster as dg
 import polars as pl
 
@@ -39,9 +41,8 @@ def test_one_run_reads_all_members_and_each_is_an_input(bench: Bench) -> None:
         assert isinstance(mapping, dg.TimeWindowPartitionMapping)
         assert mapping.start_offset < 0
     shown = result.asset_materializations_for_node("views__everywhere")
-    assert {tuple(sorted(each.metadata["input_versions"].value)) for each in shown} == {
-        ("sources/orders", "sources/web")
-    }
+    versions = [each.metadata["input_versions"].value for each in shown]
+    assert versions == [{"sources/orders": 0, "sources/web": 0}] * 5
     lineage = shown[0].metadata["dagster/column_lineage"].value
     behind = {dep.asset_key for dep in lineage.deps_by_column["amount_sum_2d"] if dep.column_name == "amount"}
     assert behind == members
@@ -52,7 +53,7 @@ def test_one_run_reads_all_members_and_each_is_an_input(bench: Bench) -> None:
 
 
 def test_a_member_that_changed_alone_makes_its_days_due(bench: Bench) -> None:
-    def declared(web_rows: pl.DataFrame) -> object:
+    def declared(web_rows: pl.DataFrame) -> ModuleType:
         project = shop(orders())
         web = fp.Source("web", fp.sources.Frame(web_rows), event_time="at")
         both = fp.Union("both", {"shop": project.orders, "web": web})

@@ -96,10 +96,10 @@ def _has_ties(held: Held) -> bool:
     return max(Counter(each[1:] for each in set(times)).values()) > 1
 
 
-def draw_rows(seed: int, count: int = 12) -> list[Row]:
+def draw_rows(seed: int, count: int = 20) -> list[Row]:
     chance = Random(seed)
     rows = [
-        (chance.choice(["ann", "bob", None]), at(chance.randrange(24) / 4), chance.choice([0, 0.25, 2]))
+        (chance.choice(["ann", "bob", None]), at(chance.randrange(0, 24, 3) / 4), chance.choice([0, 0.25, 2]))
         for _ in range(count)
     ]
     return [*ENDS, *((who, when, when + timedelta(days=late), chance.choice(AMOUNTS)) for who, when, late in rows)]
