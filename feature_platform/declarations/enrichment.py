@@ -61,14 +61,11 @@ class Enrichment:
         return tuple(dict.fromkeys([*self.on.values(), *clocks, *self.columns.values()]))
 
 
-def require_enrichments(
-    culprit: str, enrichments: Sequence[Enrichment], clocks: Sequence[str | None], *, windowed: bool
-) -> None:
-    """Refuse enrichments of which two give one column, that need a time, or that make versions a row view has not.
+def require_enrichments(culprit: str, enrichments: Sequence[Enrichment], clocks: Sequence[str | None]) -> None:
+    """Refuse enrichments of which two give one column, or that need a time.
 
     Args:
         clocks: the event time and the known-at column of the view's source.
-        windowed: whether the view aggregates its events.
 
     Raises:
         InvalidDeclaration: says what is wrong and what would do.
@@ -78,15 +75,6 @@ def require_enrichments(
         owners |= dict.fromkeys((clocks[1] or KNOWN_AT, KNOWN_UNTIL), "the versions of its events")
     for each in enrichments:
         named = describe_value(each.dimension)
-        if each.known_at is not None and not windowed:
-            late, other = f"`{each.known_at}`", "rows without a known-at clock"
-            if each.cadence is not None:
-                late, other = f"delay={each.cadence.delay!r}", "windows without a delay"
-            raise InvalidDeclaration(
-                culprit,
-                f"is a row view and enriched by {named}, whose rows may be known later than they hold ({late})",
-                f"Aggregate the events (fp.Last for the newest), or enrich by {other}.",
-            )
         if clocks[0] is None and each.event_time is not None:
             raise InvalidDeclaration(
                 culprit,

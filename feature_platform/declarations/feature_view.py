@@ -84,7 +84,7 @@ def feature_view(
         culprit = f"Feature view `{called}`"
         validate_function(culprit, "the function", function)
         _check_arguments(culprit, entity, source, ttl)
-        enrichments = _enrichments(culprit, enrich, source, windowed=bool(aggregations))
+        enrichments = _enrichments(culprit, enrich, source)
         windowing = declare_windowing(
             culprit,
             aggregations,
@@ -127,6 +127,9 @@ def _check_arguments(
         (Source, Union, FeatureView),
         "Give an fp.Source, an fp.Union or another feature view.",
     )
+    if isinstance(source, FeatureView) and not is_windowed(source) and source.has_versions:
+        found = f"reads the rows of `{source.name}`, of which several may be versions of one event"
+        raise InvalidDeclaration(culprit, found, f"Read its source, and enrich that as `{source.name}` does.")
     for key in () if entity is None else entity.join_keys:
         if key in (source.event_time, source.known_at):
             raise InvalidDeclaration(
@@ -140,9 +143,7 @@ def _check_arguments(
             )
 
 
-def _enrichments(
-    culprit: str, enrich: object, source: Source | Union | FeatureView, *, windowed: bool
-) -> tuple[Enrichment, ...]:
+def _enrichments(culprit: str, enrich: object, source: Source | Union | FeatureView) -> tuple[Enrichment, ...]:
     remedy = 'Give a list of columns of sources and feature views: enrich=[products["price"]].'
     if not isinstance(enrich, Sequence) or isinstance(enrich, str):
         raise InvalidDeclaration(culprit, f"has enrich={describe_value(enrich)}", remedy)
@@ -164,7 +165,7 @@ def _enrichments(
                 culprit, found, "Enrich the events of that view, or by rows that are known when they hold."
             )
         enrichments.append(enrichment)
-    require_enrichments(culprit, enrichments, (source.event_time, source.known_at), windowed=windowed)
+    require_enrichments(culprit, enrichments, (source.event_time, source.known_at))
     return tuple(enrichments)
 
 

@@ -134,7 +134,7 @@ class FeatureView:
     @property
     def known_at(self) -> str | None:
         """Return the column that says when a row could be known; a windowed view knows it from its cadence."""
-        return KNOWN_AT if is_windowed(self) else self.source.known_at
+        return KNOWN_AT if is_windowed(self) else self.event_known_at
 
     @property
     def has_versions(self) -> bool:

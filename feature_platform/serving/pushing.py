@@ -89,9 +89,9 @@ def write_features(view: FeatureView, rows: pl.DataFrame, target: Target, *, now
     if table is None:
         raise NotServed(view.name, target.online.location)
     stored = target.columns(view)
-    like = Source(view.name, Frame(pl.DataFrame()), event_time=view.event_time, known_at=view.source.known_at)
+    like = Source(view.name, Frame(pl.DataFrame()), event_time=view.event_time, known_at=view.known_at)
     checked = accept_push(like, stored, rows, now, target.partitions)
-    own = replace(view, source=like, transform=_as_it_is)
+    own = replace(view, source=like, transform=_as_it_is, enrichments=())
     write_view(own, table, like, [(online_tag(uuid4().hex, now), checked)], target, now)
 
 

@@ -23,7 +23,7 @@ product = fp.Entity("product", join_keys=["id"])
 GRID = fp.Partitions("daily", start=at(), end=at(8))
 ORDERS: dict[str, Any] = {"customer": pl.String, "product": pl.Int64, "at": UTC}
 CLICKS: dict[str, Any] = {"id": pl.Int32, "at": UTC}
-KINDS = ["row", "snapshot", "exact", "late snapshot", "late exact"]
+KINDS = ["row", "late row", "snapshot", "exact", "late snapshot", "late exact"]
 Rows = list[tuple[Any, ...]]
 
 
@@ -43,7 +43,7 @@ class Shop:
             name="popularity",
         )(lambda rows: rows)
         words: dict[str, Any] = {}
-        if kind != "row":
+        if not kind.endswith("row"):
             words = {"aggregations": [fp.Sum("clicks", windows=["2d"]), fp.Last("clicks", windows=["2d"])]}
             words["accuracy"] = kind.split()[-1]
         enrich = [self.popularity.alias("of", keys={"id": "product"})["count_1d"]]
@@ -74,7 +74,7 @@ def definition(kind: str, orders: Rows, clicks: Rows, who: str, t: datetime) -> 
     mine = sorted(
         (when, n, clicks_at(clicks, what, when, by)) for n, (name, what, when) in enumerate(orders) if name == who
     )
-    if kind == "row":
+    if kind.endswith("row"):
         rows = [row for row in mine if row[0] <= t]
         return {"clicks": rows[-1][2] if rows else None}
     if end < at(1) and kind.endswith("snapshot"):

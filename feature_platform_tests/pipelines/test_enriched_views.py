@@ -26,6 +26,7 @@ ORDERS: dict[str, Any] = {"customer": pl.String, "product": pl.Int64, "at": UTC}
 PRICES: dict[str, Any] = {"id": pl.Int32, "since": UTC, "loaded": UTC, "price": pl.Float64}
 KINDS = [
     "row",
+    "late row",
     "snapshot",
     "exact",
     "late snapshot",
@@ -49,7 +50,7 @@ class Shop:
 
     def _view(self, kind: str) -> FeatureView:
         words: dict[str, Any] = {}
-        if kind != "row":
+        if not kind.endswith("row"):
             words = {"aggregations": [fp.Sum("price", windows=["1d"]), fp.Last("price", windows=["2d"])]}
             words["accuracy"] = kind.split()[-1]
         enrich = [self.dimension["price"].alias("of", keys={"id": "product"})]
@@ -76,7 +77,7 @@ def definition(kind: str, orders: Rows, prices: Rows, who: str, t: datetime) -> 
     end = t.replace(hour=0) if kind.endswith("snapshot") else t
     by = end if kind.startswith("late") else None
     mine = [(when, n, price_at(prices, what, when, by)) for n, (name, what, when) in enumerate(orders) if name == who]
-    if kind == "row":
+    if kind.endswith("row"):
         rows = sorted(row for row in mine if row[0] <= t)
         return {"price": rows[-1][2] if rows else None}
     inside = {days: sorted(row for row in mine if end - timedelta(days=days) <= row[0] < end) for days in (1, 2)}
@@ -152,10 +153,26 @@ def test_what_is_served_is_what_is_stored_also_after_the_other_table_changed(kin
         now = at(8)
         fp.publish(view, store, online, now=now)
         spine = pl.DataFrame({"customer": ["ann", "bob", "ivy"]})
-        names = ["price"] if kind == "row" else ["price_sum_1d", "price_last_2d"]
+        names = ["price"] if kind.endswith("row") else ["price_sum_1d", "price_last_2d"]
         served = fp.online_features(view, spine, online, now=now).select(names)
         stored = fp.historical_features(view, spine.with_columns(event_timestamp=pl.lit(now, UTC)), store).collect()
         assert served.rows() == stored.select(names).rows()
+
+
+def test_a_server_answers_with_the_version_of_its_moment(tmp_path):
+    store, online = fp.OfflineStore(tmp_path / "store"), fp.online.Lmdb(tmp_path / "online")
+    orders = [*ENDS, ("ann", 1, at(4)), ("ann", 1, at(5)), ("bob", 2, at(5))]
+    prices = [*EDGES, (1, at(), at(), 1.0), (1, at(1), at(6), 2.0), (1, at(2), at(7), 3.0), (2, at(1), at(7), 9.0)]
+    view = Shop("late row", orders, prices).materialize(store)
+    fp.publish(view, store, online, now=at(5, 6))
+    spine = pl.DataFrame({"customer": ["ann", "bob"]})
+    told = []
+    for now in (at(5, 6), at(6), at(7), at(8)):
+        stored = fp.historical_features(view, spine.with_columns(event_timestamp=pl.lit(now, UTC)), store).collect()
+        served = fp.online_features(view, spine, online, now=now)
+        assert served["price"].to_list() == stored["price"].to_list()
+        told.append(tuple(stored["price"]))
+    assert told == [(1.0, None), (2.0, None), (3.0, 9.0), (3.0, 9.0)]
 
 
 def test_one_changed_row_recomputes_the_days_that_it_reaches_and_no_other(tmp_path):
@@ -236,10 +253,15 @@ def test_a_function_of_several_rows_is_refused_where_events_may_have_versions(pa
 
 def test_values_at_takes_a_frame_of_each_table():
     spine = pl.DataFrame({"customer": ["ann", "ann"], "event_timestamp": [at(3), at(4)]})
-    for kind, wanted in {"row": [30.0, 30.0], "exact": [10.0, 30.0], "late snapshot": [10.0, 10.0]}.items():
+    for kind, wanted in {
+        "row": [30.0, 30.0],
+        "late row": [10.0, 10.0],
+        "exact": [10.0, 30.0],
+        "late snapshot": [10.0, 10.0],
+    }.items():
         shop = Shop(kind, [("ann", 1, at(day)) for day in range(8)], [(1, at(), 10.0), (1, at(3), at(4, 1), 30.0)])
         frames = {"orders": shop.orders, "prices": shop.prices}
         found = fp.testing.values_at(shop.view, frames, spine).collect()
-        assert found["price" if kind == "row" else "price_sum_1d"].to_list() == wanted
+        assert found["price" if kind.endswith("row") else "price_sum_1d"].to_list() == wanted
         with pytest.raises(fp.errors.UnknownName, match="prices"):
             fp.testing.values_at(shop.view, {"orders": shop.orders}, spine)

@@ -71,7 +71,7 @@ def views(events: list[Any], prices: list[Any], *, clock: bool, keeps: bool, dat
         fp.feature_view(name="daily", **windows)(function),
         fp.feature_view(name="exact", accuracy="exact", **windows)(function),
     ]
-    return [*made, fp.feature_view(name="last", **more)(function)] if not (clock and dated) else made
+    return [*made, fp.feature_view(name="last", **more)(function)]
 
 
 @pytest.mark.parametrize(("clock", "dated"), [(False, True), (True, True), (False, False)])
@@ -194,4 +194,8 @@ def test_a_row_of_the_other_table_that_came_late_is_seen_from_then_on(tmp_path: 
     early, late = (why(exact, "price_sum_2d", {"customer": "ann"}, at(days), store) for days in (2, 3))
     assert (early.value, late.value) == ((1.5, 2.0) if clock else (2.0, 2.0))
     assert (early.rows["price"].to_list(), late.rows["price"].to_list()) == ([early.value], [late.value])
+    assert early.dimensions["sources/products"]["since"].to_list() == [at(0) if clock else at(0.5)]
+    last = next(view for view in made if view.name == "last")
+    early, late = (why(last, "price", {"customer": "ann"}, at(days), store) for days in (2, 3))
+    assert (early.value, late.value, early.agrees) == ((1.5, 2.0, True) if clock else (2.0, 2.0, True))
     assert early.dimensions["sources/products"]["since"].to_list() == [at(0) if clock else at(0.5)]

@@ -189,7 +189,7 @@ def _join(
                 table,
                 on=view.join_keys,
                 event_time=view.event_time,
-                known_at=view.source.known_at,
+                known_at=view.known_at,
                 limit=view.ttl_us,
                 columns=names,
                 event_time_as=event_time_as,

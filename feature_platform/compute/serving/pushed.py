@@ -206,7 +206,7 @@ def _single(view: FeatureView, table: ServedTable, row: pl.DataFrame, tag: str) 
         return single_tile(row, table.keys, table.features, event, table.tile, f"{tag}:{0:0{_NUMBER}d}")
     if view.event_time is None:
         return None
-    return single_entry(row, table.keys, table.features, view.event_time, view.source.known_at)
+    return single_entry(row, table.keys, table.features, view.event_time, view.known_at)
 
 
 def entries_of_pushes(

@@ -79,7 +79,7 @@ def served_entries(
     features = pl.Schema(table.features)
     match table.kind:
         case ViewKind.ROW:
-            event, known_at = view.event_time, view.source.known_at
+            event, known_at = view.event_time, view.known_at
             if tag is None and not pushed and (places := places_of_members(view, rows.schema)) is not None:
                 tag, text = MEMBER, places.cast(pl.String).str.zfill(PLACE_DIGITS).fill_null("")
                 rows = rows.with_columns(text.alias(MEMBER))

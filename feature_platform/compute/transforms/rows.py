@@ -9,6 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.transforms.declared_types import declared_features, read_features
+from feature_platform.compute.transforms.version_rows import rows_of_versions
 from feature_platform.compute.windows import published_windows
 from feature_platform.declarations.about import require_described_features
 from feature_platform.declarations.label import Label
@@ -52,16 +53,18 @@ def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
     """Return the rows of a row view, or the events that a windowed view aggregates.
 
     A row view has one row for a key and instant: of rows that differ in nothing but values only the
-    last could ever be seen, so only that one is kept.
+    last could ever be seen, so only that one is kept. Where events have versions it has one for each of them.
 
     Raises:
         TransformFailed: the view's function fails.
         MissingColumns: it dropped a join key or a clock.
     """
     rows = every_feature_row(view, events)
-    needed = [*view.join_keys, *view.event_clocks]
     if is_windowed(view):
         return rows
+    if view.has_versions:
+        rows = rows_of_versions(view, rows)
+    needed = [*view.join_keys, *(clock for clock in view.event_clocks if clock != view.event_known_until)]
     return rows.unique(needed, keep="last", maintain_order=True) if needed else rows.tail(1)
 
 
@@ -195,7 +198,7 @@ def feature_names(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
     """Return the features among the columns of a view's table."""
     if view.declared_features is not None:
         return view.declared_features
-    taken = {*view.own_keys.values(), view.event_time, view.source.known_at}
+    taken = {*view.own_keys.values(), view.event_time, view.known_at}
     return tuple(name for name in schema if name not in taken)
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from feature_platform.compute.plans.cuts import TRIED, Cut
 from feature_platform.compute.transforms.rows import as_events, prepare_rows, transform_rows
 from feature_platform.compute.transforms.separable import is_separable
+from feature_platform.compute.transforms.steady_functions import require_steady_function
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
@@ -88,10 +89,15 @@ def require_single_rows(upstream: Upstream, schema: pl.Schema) -> None:
         schema: the columns that the function is given.
 
     Raises:
-        InvalidDeclaration: Polars does not prove that each of its rows comes of one row.
+        InvalidDeclaration: Polars does not prove that each of its rows comes of one row; or a row view decides by what
+            may be known late which rows there are.
     """
     asset = upstream.asset
-    if isinstance(asset, Label) or not asset.has_versions or is_separable(asset.transform, schema):
+    if isinstance(asset, Label) or not asset.has_versions:
+        return
+    if is_separable(asset.transform, schema):
+        if not is_windowed(asset):
+            require_steady_function(asset, schema)
         return
     raise InvalidDeclaration(
         f"Feature view `{asset.name}`",

@@ -231,7 +231,12 @@ class _RowAgain:
 
     @cached_property
     def _noted_origin(self) -> pl.DataFrame:
-        return enrich_and_note(self.read, self.origin.lazy()).collect()
+        noted = enrich_and_note(self.read, self.origin.lazy())
+        known, until = self.read.view.event_known_at, self.read.view.event_known_until
+        if until is not None:  # the versions of its event that count at the moment
+            at = self.rows.question.at
+            noted = noted.filter(pl.col(str(known)) <= at, pl.col(until).is_null() | (pl.col(until) > at))
+        return noted.collect()
 
     @property
     def rows_seen(self) -> dict[str, pl.DataFrame]:

@@ -192,14 +192,6 @@ known = source("known", {**ROWS, "loaded": UTC}, entity=plane, event_time="since
             ),
         ),
         (
-            lambda: enriched_by(known["seats"], aggregations=()),
-            (
-                "Feature view `rich` is a row view and enriched by Source `known`, whose rows may be known later than "
-                "they hold (`loaded`). Aggregate the events (fp.Last for the newest), or enrich by rows without a "
-                "known-at clock."
-            ),
-        ),
-        (
             lambda: fp.feature_view(
                 entity=carrier,
                 source=BOTH,

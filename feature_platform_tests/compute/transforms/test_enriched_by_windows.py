@@ -169,14 +169,6 @@ def test_the_instants_that_are_seen_are_part_of_the_code_of_a_view():
                 "Enrich by a snapshot view of the same windows, or put both views into one service."
             ),
         ),
-        (
-            lambda: enriched_by(popularity("1h"), aggregations=()),
-            (
-                "Feature view `rich` is a row view and enriched by FeatureView `popularity`, whose rows may be known "
-                "later than they hold (delay='1h'). Aggregate the events (fp.Last for the newest), or enrich by "
-                "windows without a delay."
-            ),
-        ),
     ],
 )
 def test_windows_that_cannot_enrich_say_why(declare, text):
