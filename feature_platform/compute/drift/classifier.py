@@ -7,11 +7,13 @@ columns that give it away. A logistic regression over ranks, their squares and p
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from threadpoolctl import ThreadpoolController
 
 from feature_platform.compute.profiles.atoms import atoms_of
 from feature_platform.compute.profiles.kinds import comparable, value_kind_of
@@ -80,6 +82,12 @@ def measure_separation(
     if min(n, m) < max(least_rows, _LEAST_ROWS):
         return Separation(math.nan, math.nan, None, (), n, m)
     design = _design(left, right)
+    with _blas().limit(limits=1, user_api="blas"):
+        return _separate(design, named, n, m, seed)
+
+
+def _separate(design: _Design, named: Sequence[str], n: int, m: int, seed: int) -> Separation:
+    """Train and judge both ways round on a design of `n` rows of the reference, and then `m` others."""
     is_current = np.append(np.zeros(n, dtype=np.bool_), np.ones(m, dtype=np.bool_))
     rng = np.random.default_rng(seed)
     half = np.append(rng.permutation(n), rng.permutation(m)) % 2 == 0
@@ -96,6 +104,16 @@ def measure_separation(
     drifted = auc >= LEAST_AUC and chance < 1e-3
     losses = tuple(_losses(design, folds, is_current, auc, named, rng)) if drifted else ()
     return Separation(auc, chance, drifted, losses, n, m)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Return the control of the threads that numpy computes with, found once in a process.
+
+    These matrices are so small that threads cost more than they save, on a busy machine up to fifty times as much.
+    With one thread the numbers are the same however many cores there are.
+    """
+    return ThreadpoolController()
 
 
 def _losses(

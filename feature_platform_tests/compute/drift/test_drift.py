@@ -1,12 +1,16 @@
 """Drift: thresholds from the reference's own windows, discoveries, what lasts, and what all columns show together."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from feature_platform.compute.drift import classifier
 from feature_platform.compute.drift.classifier import measure_separation
 from feature_platform.compute.drift.decision import discoveries, lasting
 from feature_platform.compute.drift.habits import judge_ratio
@@ -148,6 +152,26 @@ def test_a_classifier_names_the_columns_whose_relation_broke_although_each_is_as
     same = measure_separation(before.head(1500), before.tail(1500), before.columns)
     assert (same.drifted, same.columns) == (False, ())
     assert measure_separation(before.head(100), after, before.columns).drifted is None
+
+
+def test_a_classifier_computes_in_one_thread_and_leaves_the_others_to_whoever_wants_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Threads that wait for one another cost a busy machine fifty times the work, and change the last digits."""
+    fit, used = classifier._fit_regression, []
+
+    def threads() -> set[int]:
+        return {int(each["num_threads"]) for each in threadpool_info() if each["user_api"] == "blas"}
+
+    def watched(*words: Any) -> Any:
+        used.append(threads())
+        return fit(*words)
+
+    monkeypatch.setattr(classifier, "_fit_regression", watched)
+    rows = pl.DataFrame({"a": range(400), "b": range(400)})
+    with threadpool_limits(2, user_api="blas"):
+        measure_separation(rows.head(200), rows.tail(200), rows.columns)
+        assert (used, threads()) == ([{1}, {1}], {2})
 
 
 def test_a_number_of_each_window_is_unusual_beyond_what_its_season_shows():
