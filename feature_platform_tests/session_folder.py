@@ -1,8 +1,9 @@
 """One temporary folder for a whole session of tests, and the end of all that a session started.
 
 It is a plugin of pytest, so that the folder is there before any test is imported. Everything temporary is made in it:
-`tmp_path`, what `tempfile` makes, and what child processes make. At the end of the session its processes are killed and
-the folder is removed. When a session is killed, a small watcher does the same at once; when the watcher was killed,
+`tmp_path`, what `tempfile` makes, and what child processes make. It lies in memory where Linux has room for it there,
+which saves a tenth of all work: tests make and remove small files. At the end of the session its processes are killed
+and the folder is removed. When a session is killed, a small watcher does the same at once; when the watcher was killed,
 too, the next session does. The folder of a session that lives is locked.
 
 Processes are known by a variable that they inherit, or by the folder that they work in: a server such as Valkey writes
@@ -25,6 +26,8 @@ import pytest
 VARIABLE = "FEATURE_PLATFORM_TESTS_FOLDER"
 _PREFIX = "fp-tests-"  # short: the path of a socket has 107 bytes
 _LOCK = "lock"
+_IN_MEMORY = Path("/dev/shm")
+_ENOUGH = 4 << 30  # bytes, eight times what a session has at once
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,9 +35,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Make the folder of this session; workers and children are in that of their parent."""
     if VARIABLE in os.environ:
         return
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    places = _places()
+    for folder in (each for place in places for each in place.glob(f"{_PREFIX}*")):
         _clean_up_if_abandoned(folder)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=places[0]))
     lock = _locked(folder)
     watcher = _start_watcher(folder)
     former = {name: os.environ.get(name) for name in (VARIABLE, "TMPDIR")}
@@ -52,6 +56,20 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
             os.environ |= {} if value is None else {name: value}
 
     early_config.add_cleanup(end_session)
+
+
+def _places() -> list[Path]:
+    """Return the folders in which sessions make theirs; the first one is for this session."""
+    usual = Path(tempfile.gettempdir())
+    return [usual] if "TMPDIR" in os.environ or not _has_room(_IN_MEMORY) else [_IN_MEMORY, usual]
+
+
+def _has_room(place: Path) -> bool:
+    """Tell whether a folder is there for everybody, has enough room, and lets programs run that lie in it."""
+    if not os.access(place, os.W_OK | os.X_OK):
+        return False
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize >= _ENOUGH and not found.f_flag & os.ST_NOEXEC
 
 
 def _locked(folder: Path) -> int:

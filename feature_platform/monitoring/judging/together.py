@@ -100,7 +100,8 @@ def _sample(snapshot: TableSnapshot, keys: Sequence[str], columns: Sequence[str]
 
     They are the same rows in whatever order the log names its files.
     """
-    return sample_rows(pl.concat([snapshot.rows([key]) for key in keys]).select(columns), ROWS)
+    rows = pl.concat([snapshot.rows([key]) for key in keys]).select(columns)
+    return rows.collect() if sum(snapshot.states[key].rows for key in keys) <= ROWS else sample_rows(rows, ROWS)
 
 
 def _spread(snapshot: TableSnapshot, keys: Sequence[str]) -> list[str]:
