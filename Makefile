@@ -50,25 +50,26 @@ dev: setup ## Open the Dagster UI on http://127.0.0.1:3000
 services: ## Install the servers and the browser that tests start for themselves (Debian and Ubuntu; not started here)
 	@.ci/services
 
-ONE_THREAD := POLARS_MAX_THREADS=1 TOKIO_WORKER_THREADS=1 # a fifth less work in small tests; test-all has threads
+ONE_THREAD := POLARS_MAX_THREADS=1 TOKIO_WORKER_THREADS=1 OPENBLAS_NUM_THREADS=1 # a fifth less work in small tests; test-all has threads
+WORKERS ?= 3 # one more than cores: tests wait for processes, servers and files
 .PHONY: test
 test: setup services ## Run the tests: every promise, laws on few examples
-	@$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
+	@$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow"
 
 .PHONY: test-all
 test-all: setup services ## Add what takes long: long repetitions, laws on many examples
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow or hypothesis or repeated" --hypothesis-profile full
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "slow or hypothesis or repeated" --hypothesis-profile full
 
 RESOLUTION ?= lowest-direct
 .PHONY: test-ranges
 test-ranges: services | $(filter .tools/bin/uv,$(UV)) ## Run the tests with the oldest packages that are allowed (RESOLUTION=highest: the newest)
 	@$(UV) venv --quiet --clear --python $(PYTHON) .ranges
 	@$(UV) pip install --quiet --python .ranges/bin/python --resolution $(RESOLUTION) --editable ".[adbc,alerts,contracts,dagster-postgres,dlt,flights,iceberg,jwt,kafka,lineage,objects,postgres,redis,retail]" --group dev
-	@.ranges/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow"
+	@.ranges/bin/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow"
 
 .PHONY: coverage
 coverage: setup services ## Run the tests and report which lines they reach (a report, not a gate)
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --cov --cov-report=term --cov-report=html:dist/coverage
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-report=html:dist/coverage
 
 .PHONY: check
 check: setup ## Formatting, lint, spelling, types, floors

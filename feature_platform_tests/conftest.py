@@ -96,6 +96,16 @@ def bucket(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> "Bucket":
     return make_bucket(s3_address, monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def unrecorded() -> Iterator[None]:
+    """Let runs keep neither profiles nor records, nearly half of the work of a small run: for laws about values."""
+    from feature_platform.pipelines.publishing import Run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "_keep_all", lambda _run, _error: None)
+        yield
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> fp.OfflineStore:
     """A store in a fresh folder."""

@@ -3,10 +3,13 @@
 The profiles are made in `conftest.py`: `quick` (`make test`), `full` (`make test-all`) and `thorough` (by hand).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from typing import TypeVar
 
 from hypothesis import settings
+
+T = TypeVar("T")
 
 _FULL = 100
 _MOST = 500
@@ -24,6 +27,12 @@ def repetitions(times: int, *, until: Callable[[], object] = lambda: True) -> It
         if number >= tries(times) and until():
             return
         assert number < _MOST, "what should happen now and then never did"
+
+
+def pick_some(cases: Sequence[T], *, fewest: int = 3) -> list[T]:
+    """Return the cases that are tried under the current profile, spread over all; `full` has all of them."""
+    many = min(len(cases), tries(len(cases), fewest=fewest))
+    return [cases[place * len(cases) // many] for place in range(many)]
 
 
 def is_thorough() -> bool:

@@ -7,9 +7,10 @@ from types import FunctionType, ModuleType
 
 import pytest
 
-from feature_platform_tests.effort import repetitions
+from feature_platform_tests.effort import pick_some, repetitions
 
 _PROCESSES = {"subprocess", "multiprocessing"}
+_REPEATING = {repetitions.__name__, pick_some.__name__}
 _STARTERS = ("feature_platform_tests.racing", "feature_platform_tests.server.process", "feature_platform_tests.browser")
 
 
@@ -31,9 +32,9 @@ def tiers_of(item: pytest.Item) -> set[str]:
 
 
 def is_repeated(item: pytest.Item) -> bool:
-    """Tell whether a test repeats something as often as the profile says, so that `make test-all` runs it, too."""
+    """Tell whether a test tries as much as the profile says, so that `make test-all` runs it, too."""
     function = getattr(item, "function", None)
-    return isinstance(function, FunctionType) and repetitions.__name__ in function.__code__.co_names
+    return isinstance(function, FunctionType) and not _REPEATING.isdisjoint(function.__code__.co_names)
 
 
 def _imported_names(module: ModuleType) -> set[str]:

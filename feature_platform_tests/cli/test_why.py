@@ -7,6 +7,8 @@ import pytest
 
 from feature_platform_tests.cli.test_cli import said
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 MODULE = """
 from datetime import datetime, timezone
 import polars as pl

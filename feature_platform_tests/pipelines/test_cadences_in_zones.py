@@ -21,6 +21,8 @@ from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import customer, hashes, orders, same, source, spine, told
 from feature_platform_tests.zones import CHANGES, DAY, HOUR, Change
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 Row = tuple[str | None, datetime, float | None]
 
 

@@ -20,6 +20,8 @@ from feature_platform.pipelines.plan import stale_assets
 from feature_platform.pipelines.results import PublishResult
 from feature_platform_tests.shop import at, daily, orders
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 TABLE = "sources/orders"
 DAYS = [f"2024-01-0{day}" for day in range(1, 10)]
 KEPT = ", and stay here until you confirm the deletion"

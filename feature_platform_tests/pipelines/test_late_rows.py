@@ -18,6 +18,8 @@ from feature_platform_tests.shop import (
     spending,
 )
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 
 def test_rows_later_than_the_lateness_are_counted_once_a_run_and_kept_once(store: fp.OfflineStore) -> None:
     def arrived(*late: tuple[str, datetime, float]) -> fp.Source:

@@ -22,6 +22,8 @@ from feature_platform.pipelines.candidates.ledger import EVENTS
 from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import at, daily, orders
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 TABLE, LEDGER = "sources/orders", "units/orders"
 DAY = st.integers(0, 4)
 FILE = st.sampled_from(["a", "b", "c", "d"])

@@ -18,6 +18,8 @@ from feature_platform.ground.clock import Grain
 from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import FIRST, at, customer, hashes, last_order, source, spending, spine, told
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 KEYS = st.sampled_from(["ann", "bob", None])
 AMOUNTS = st.sampled_from([None, 0.0, 1.0, 2.0, 5.0])
 UTC = pl.Datetime("us", "UTC")

@@ -17,6 +17,8 @@ from feature_platform.pipelines.plan import stale_assets
 from feature_platform_tests.assets import table_asset
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, source, spending, spine
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 DAYS = [f"2024-01-0{day}" for day in range(1, 6)]
 
 

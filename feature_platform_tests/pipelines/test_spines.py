@@ -13,6 +13,8 @@ from feature_platform.ground.errors import ColumnCollision, InvalidDeclaration, 
 from feature_platform.pipelines.plan import stale_assets
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, source
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 SOME = orders(("ann", at(0, 12), 1.0), ("bob", at(1, 12), 2.0), (None, at(1, 13), 3.0), ("ann", at(20, 1), 4.0))
 
 

@@ -29,6 +29,8 @@ from feature_platform.serving.request_values import request_column
 from feature_platform_tests.assets import source_of, table_asset
 from feature_platform_tests.shop import at, daily, last_order, orders, source, spending, spine, told
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 NOW = at(3)
 MICROSECOND = timedelta(microseconds=1)
 YEAR = {year: datetime(year, 1, 1, tzinfo=timezone.utc) for year in (1, 999, 1677, 2099, 2262)}

@@ -28,6 +28,7 @@ from feature_platform.serving import online_features
 from feature_platform.serving.publication import publish
 from feature_platform.training.reproduction import reproduce_training_set
 from feature_platform.verification.consistency import check_consistency
+from feature_platform_tests.effort import tries
 from feature_platform_tests.serving.documents import (
     FEW,
     PLACE,
@@ -43,6 +44,8 @@ from feature_platform_tests.serving.documents import (
 )
 from feature_platform_tests.serving.pushing_shop import Shop
 from feature_platform_tests.shop import at
+
+pytestmark = pytest.mark.usefixtures("unrecorded")
 
 NOW = at(4)
 WHO = ["a", "b", "nobody", None]
@@ -70,7 +73,7 @@ PLACES = st.none() | st.fixed_dictionaries(
 DOCUMENTS = st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(0, 80), VECTORS, PLACES), min_size=1)
 
 
-@settings(phases=[Phase.generate])
+@settings(max_examples=tries(40), phases=[Phase.generate])
 @given(DOCUMENTS)
 def test_what_is_online_is_what_training_sees(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[Any, ...]]

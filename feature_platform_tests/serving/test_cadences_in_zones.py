@@ -16,6 +16,8 @@ from feature_platform_tests.effort import tries
 from feature_platform_tests.serving.test_online_equals_offline import ENTITIES, KINDS, Event, Shape, compare, frame
 from feature_platform_tests.zones import CHANGES, HOUR, Change
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 DELAYS = {None: timedelta(0), "1h": HOUR, "30h": 30 * HOUR}
 
 

@@ -17,6 +17,8 @@ from feature_platform.serving import online_features
 from feature_platform.serving.publication import publish
 from feature_platform_tests.shop import at, customer, same
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 UTC = pl.Datetime("us", "UTC")
 NAN = float("nan")
 COLUMNS: dict[str, tuple[Any, list[Any]]] = {

@@ -29,6 +29,8 @@ from feature_platform.serving.publication import publish
 from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import FIRST, at, same
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 UTC = pl.Datetime("us", "UTC")
 DAY = timedelta(days=1)
 LAST = 5  # days that hold rows

@@ -38,6 +38,8 @@ from feature_platform_tests.serving.pushing_shop import (
 )
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source, spending
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 
 def test_every_kind_of_view_has_pushed_rows_when_it_should(tmp_path: Path) -> None:
     read = source(daily(5))

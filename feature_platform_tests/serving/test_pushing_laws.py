@@ -33,6 +33,8 @@ from feature_platform.serving.pushing import push
 from feature_platform_tests.effort import is_thorough, tries
 from feature_platform_tests.shop import at, customer, same
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 UTC = pl.Datetime("us", "UTC")
 DAYS = 3
 SCHEMA: dict[str, Any] = {"customer": pl.String, "at": UTC, "known": UTC, "amount": pl.Float64}

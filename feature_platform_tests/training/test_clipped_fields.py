@@ -13,6 +13,8 @@ from feature_platform.ground.errors import OutsideBounds, RequestValuesClipped
 from feature_platform.training.sets import BuiltTrainingSet
 from feature_platform_tests.shop import at, daily, last_order, source, spine
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 
 def declared(level: Field, values: list[Any], dtype: Any = pl.Float64, **words: Any) -> fp.TrainingSet:
     last = last_order(source(daily()))

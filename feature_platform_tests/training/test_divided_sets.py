@@ -12,6 +12,8 @@ from feature_platform.declarations.label import Label
 from feature_platform.ground.errors import ColumnCollision, InvalidDeclaration, TransformFailed, UnknownName
 from feature_platform_tests.shop import at, customer, last_order, orders, source
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 ROWS = orders(
     *(("ann", at(day, 12), float(day)) for day in range(20)),
     *(("bob", at(day, 12), 100.0 + day) for day in range(1, 20, 2)),

@@ -14,6 +14,8 @@ from feature_platform.training.dividing import keep_sample, part_of_rows
 from feature_platform_tests.compute.drawn import at, drawn
 from feature_platform_tests.compute.test_drawn import share
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 Row = tuple[str | None, int | None, int | None]
 KEYS = st.sampled_from([*"abcdefghijkl", None])
 HOURS = st.one_of(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.none())

@@ -14,6 +14,8 @@ from feature_platform.ground.errors import InvalidDeclaration, UnknownName, Wron
 from feature_platform.training import sets
 from feature_platform_tests.training.test_divided_sets import SPLIT, training
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 
 def test_the_parts_are_all_rows_once(store: fp.OfflineStore) -> None:
     built = fp.build_training_set(training(store, split=SPLIT), store)

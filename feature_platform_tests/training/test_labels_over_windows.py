@@ -22,6 +22,8 @@ from feature_platform.pipelines.materialization import materialize_each
 from feature_platform.training.sets import BuiltTrainingSet
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, source, spine
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 DAYS = 20  # of orders; the last day ends at day 20
 NOT_NULL = fp.Expect("expect_column_values_to_not_be_null", column="amount")
 MOMENTS = [at(day) for day in range(2, DAYS)]

@@ -12,6 +12,8 @@ from feature_platform.ground.errors import LeakageSuspected
 from feature_platform.training.leakage import SAMPLE, LeakKind, find_leaks
 from feature_platform_tests.shop import at, customer, last_order, orders, source
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 DAYS = 60
 NAMES = ("ann", "bo")
 ROWS = orders(*((name, at(day, 12), float((day * 7 + len(name)) % 11)) for day in range(DAYS) for name in NAMES))

@@ -17,6 +17,8 @@ from feature_platform.verification.version_diff import ColumnDiff, diff_versions
 from feature_platform_tests.compute.drawn import drawn
 from feature_platform_tests.shop import at, customer, orders, source
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 Row = tuple[str, datetime, float | None]
 
 

@@ -19,6 +19,8 @@ from feature_platform_tests.compute import naive
 from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import at, customer, spine
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 SCHEMA: dict[str, Any] = {
     "customer": pl.String,
     "at": pl.Datetime("us", "UTC"),
@@ -35,8 +37,9 @@ EVENTS = st.lists(
     min_size=3,
     max_size=14,
 )
-KEYS = ["ann", "bob", "eve", None]
-ASKED = st.lists(st.tuples(st.sampled_from(KEYS), st.integers(-3, 18)), min_size=8, max_size=12)
+KEYS = ["ann", "ann", "ann", "bob", "bob", "eve", None]
+MOMENTS = st.tuples(st.sampled_from(KEYS), st.integers(-3, 18))
+ASKED = st.lists(MOMENTS, min_size=tries(8, fewest=4), max_size=tries(12, fewest=5))
 GRID = fp.Partitions("daily", start=at())
 AGGREGATIONS = [
     fp.Sum("amount", windows=["36h", "lifetime"]),
@@ -142,4 +145,5 @@ def test_it_tells_the_value_that_the_join_gives(tmp_path_factory: Any, known_at:
 
     law()
     drawn = {Reason.PRESENT, Reason.NULL_KEY, Reason.NO_ROW, Reason.NOT_YET, Reason.NULL_IN_ROW, Reason.EMPTY_WINDOW}
-    assert set(reasons) >= drawn | ({Reason.NOT_KNOWN_YET} if known_at else set()), reasons
+    rare = {Reason.NOT_KNOWN_YET} if known_at and tries(20) == 20 else set()
+    assert set(reasons) >= drawn | rare, reasons

@@ -17,6 +17,8 @@ from feature_platform_tests.compute import naive
 from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import at, customer, spine
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 UTC = pl.Datetime("us", "UTC")
 EVENT: dict[str, Any] = {"customer": pl.String, "at": UTC, "known": UTC, "product": pl.Int64, "amount": pl.Float64}
 PRICE: dict[str, Any] = {"product": pl.Int32, "since": UTC, "loaded": UTC, "price": pl.Float64}
@@ -35,7 +37,8 @@ PRICES = st.lists(
     min_size=1,
     max_size=6,
 )
-ASKED = st.lists(st.tuples(st.sampled_from(["ann", "bob", "eve"]), st.integers(0, 13)), min_size=6, max_size=8)
+MOMENTS = st.tuples(st.sampled_from(["ann", "bob", "eve"]), st.integers(0, 13))
+ASKED = st.lists(MOMENTS, min_size=tries(6), max_size=tries(8))
 GRID = fp.Partitions("daily", start=at())
 product = fp.Entity("product", join_keys=["product"])
 AGGREGATIONS = [fp.Sum("price", windows=["2d"]), fp.Last("price", windows=["lifetime"]), fp.Count(windows=["36h"])]

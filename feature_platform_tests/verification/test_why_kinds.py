@@ -14,7 +14,10 @@ from feature_platform.ground.errors import SumTooLarge
 from feature_platform.verification.tracing.traced import Reason
 from feature_platform.verification.why import why
 from feature_platform_tests.compute import naive
+from feature_platform_tests.effort import pick_some
 from feature_platform_tests.shop import at, customer, daily, orders, same, source
+
+pytestmark = pytest.mark.usefixtures("unrecorded")
 
 NEW_YORK = "America/New_York"
 SUM, MEAN = fp.Sum("amount", windows=["2d"]), fp.Mean("amount", windows=["1d"])
@@ -129,7 +132,10 @@ def test_each_value_is_the_joins_and_its_source_agrees(tmp_path: Path, name: str
     store, made = fp.OfflineStore(tmp_path), KINDS[name]()
     grid = fp.Partitions("daily", start=at(-7))
     fp.materialize(made.original, store, at(-7), at(9), partitions=grid)
-    moments = [at(-9), at(-1, 5), at(0, 12), at(0, 13), at(1), at(1, 2), at(3, 6), at(4), at(4, 13), at(5, 5), at(8)]
+    moments = pick_some(
+        [at(-9), at(-1, 5), at(0, 12), at(0, 13), at(1), at(1, 2), at(3, 6), at(4), at(4, 13), at(5, 5), at(8)],
+        fewest=4,
+    )
     for who, friend in (("ann", "bob"), ("bob", "ann"), ("eve", "ann")):
         key = {name: part for name, part in (("customer", who), ("friend", friend)) if name in made.join_keys}
         spine = pl.DataFrame({**key, "event_timestamp": moments})

@@ -13,6 +13,8 @@ from feature_platform.verification.tracing.traced import Reason
 from feature_platform.verification.why import why
 from feature_platform_tests.shop import at, customer, daily, source
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 GRID = fp.Partitions("daily", start=at())
 orders = source(daily())
 friend = fp.Entity("friend", join_keys=["friend"])

@@ -13,6 +13,8 @@ import feature_platform.parts.sources as catalogue
 from feature_platform.ground.errors import FeaturePlatformError, PublishedRowsGone, SourceUnreadable
 from feature_platform_tests.parts.sources.daily_places import PLACES, REFUSED, DailyPlace, Days, all_rows, day_rows
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 CATALOGUE = vars(catalogue)
 CONNECTORS = [name for name in catalogue.__all__ if catalogue.Connector in CATALOGUE[name].__mro__[1:]]
 GRID = fp.Partitions("daily", start="2024-05-01", end="2024-05-05")
