@@ -1,7 +1,7 @@
 """The bytes of a tile: how many events it has, then column by column a mark for each value and the values.
 
 A value of fixed width has a mark of one byte (0: null) and eight bytes; any other has the length of its text as its
-mark (-1: null) and the text, which is JSON. The last column is the tag.
+mark (-1: null) and the text: JSON, or a packed vector (`packed.py`). The last column is the tag.
 """
 
 import struct
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.compute.serving.values import series_of, texts_of
+from feature_platform.compute.serving.packed import stored_series_of, tile_texts_of
 from feature_platform.ground.working_columns import ENTITY, EVENT_TAG
 
 Whole = npt.NDArray[np.int64]
@@ -121,7 +121,7 @@ def pack_rows(rows: pl.DataFrame, columns: Mapping[str, pl.DataType], bounds: np
 def _writer(values: pl.Series) -> "_Write":
     if not is_fixed(values.dtype):
         there = values.is_not_null().to_numpy()
-        texts = [text if kept else b"" for text, kept in zip(texts_of(values), there, strict=True)]
+        texts = [text if kept else b"" for text, kept in zip(tile_texts_of(values), there, strict=True)]
         lengths = np.where(there, np.array([len(text) for text in texts], dtype=np.int32), np.int32(-1))
         return _Write(lengths.astype("<i4"), texts)
     data = values.to_physical().cast(pl.Float64 if values.dtype.is_float() else pl.Int64)
@@ -169,7 +169,7 @@ class _Reader:
     def series(self) -> pl.Series:
         """Return the column."""
         if not self._fixed:
-            return series_of(self._name, self._dtype, self._texts)
+            return stored_series_of(self._name, self._dtype, self._texts)
         marks, data = b"".join(self._marks), b"".join(self._data)
         numbers = np.frombuffer(data, _physical(self._dtype))
         return _series(self._name, self._dtype, np.frombuffer(marks, np.uint8), numbers)

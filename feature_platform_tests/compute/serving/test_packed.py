@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -15,12 +16,15 @@ from feature_platform.compute.serving import packed
 from feature_platform.compute.serving.packed import (
     FEWEST,
     MARK,
+    WIDE_MARK,
     row_text,
     stored_series_of,
     stored_texts_of,
     unpack,
 )
+from feature_platform.compute.serving.tile_bytes import append_tile, events_of, pack_rows
 from feature_platform.compute.serving.values import BETWEEN, texts_of
+from feature_platform.ground.working_columns import EVENT_TAG
 from feature_platform.online import Lmdb
 from feature_platform.serving import online_features
 from feature_platform.serving.publication import publish
@@ -36,6 +40,7 @@ TYPES: dict[str, tuple[pl.DataType, st.SearchStrategy[Any]]] = {
     "array with nulls": (pl.Array(pl.Float32, 20), st.none() | st.lists(st.none() | SINGLE, min_size=20, max_size=20)),
     "short array": (pl.Array(pl.Float32, 2), st.none() | st.lists(SINGLE, min_size=2, max_size=2)),
     "larger floats": (pl.List(pl.Float64), st.none() | st.lists(st.floats(), max_size=20)),
+    "array of larger floats": (pl.Array(pl.Float64, 20), st.none() | st.lists(st.floats(), min_size=20, max_size=20)),
 }
 
 
@@ -54,6 +59,38 @@ def test_vectors_come_back_bit_by_bit_and_clients_read_the_same_numbers(kind: st
     assert [text.encode() for text in rows["row"]] == list(stored)
     joined = [BETWEEN.join([text, text]) for text in stored]
     assert [text.split(BETWEEN) for text in joined] == [[text, text] for text in stored]
+
+
+@pytest.mark.parametrize("kind", ["list", "array with nulls", "larger floats", "array of larger floats"])
+@settings(max_examples=tries(60), deadline=None)
+@given(data=st.data())
+def test_tiles_hold_vectors_bit_by_bit_beside_those_of_before(kind: str, data: st.DataObject) -> None:
+    dtype, values = TYPES[kind]
+    drawn = pl.Series("v", data.draw(st.lists(values, min_size=4, max_size=4)), dtype=dtype)
+    times = pl.Series("at", [at(1), at(2), at(3), at(4)])
+    rows = pl.DataFrame([times, drawn, pl.Series(EVENT_TAG, [None, "a", None, "b"], pl.String)])
+    columns = {"at": times.dtype, "v": dtype}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(packed, "FEWEST", 10**9)
+        (before,) = pack_rows(rows[:2], columns, np.array([0, 2]))
+    (after,) = pack_rows(rows[2:], columns, np.array([0, 2]))
+    both = append_tile(before, after, columns)
+    assert both is not None
+    found = events_of([both], [7], columns)
+    assert_series_equal(found["v"], drawn, check_exact=True)
+    assert found[EVENT_TAG].to_list() == [None, "a", None, "b"]
+
+
+def test_tiles_and_arrays_of_larger_floats_are_packed_and_lists_in_rows_are_not() -> None:
+    numbers = [[0.1 + n / 997 for n in range(64)]] * 3
+    wide, plain = pl.Array(pl.Float64, 64), pl.List(pl.Float64)
+    (row, *_), (text, *_) = (stored_texts_of(pl.Series(numbers, dtype=dtype)) for dtype in (wide, plain))
+    assert row.startswith(WIDE_MARK)
+    assert text.startswith(b"[")
+    assert len(row) < 0.6 * len(text)
+    for dtype, most in ((wide, 11.2), (plain, 11.2), (pl.List(pl.Float32), 5.9)):
+        rows = pl.DataFrame({"v": pl.Series(numbers, dtype=dtype), EVENT_TAG: pl.Series([None] * 3, dtype=pl.String)})
+        assert len(pack_rows(rows, {"v": dtype}, np.array([0, 3]))[0]) < most * 3 * 64
 
 
 def test_a_packed_vector_takes_less_than_a_third_of_its_text() -> None:
