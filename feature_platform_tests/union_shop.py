@@ -26,14 +26,16 @@ def frame(name: str, rows: Sequence[Row], *, known: bool) -> pl.DataFrame:
     return made if known else made.drop("known")
 
 
-def clocks(known: bool) -> dict[str, Any]:
-    return {"event_time": "at", "known_at": "known" if known else None}
+def clocks(*, known: bool, event_time: str | None = "at") -> dict[str, Any]:
+    return {"event_time": event_time, "known_at": "known" if known else None}
 
 
 def union_of(held: Held, *, known: bool = False, tag: str | None = "channel", **words: Any) -> fp.Union:
     """The union of some members, in the order in which they are given."""
     members = {
-        name: fp.Source(f"{name}_orders", fp.sources.Frame(frame(name, rows, known=known)), **clocks(known), **words)
+        name: fp.Source(
+            f"{name}_orders", fp.sources.Frame(frame(name, rows, known=known)), **clocks(known=known) | words
+        )
         for name, rows in held.items()
     }
     return fp.Union("orders", members, tag=tag)
@@ -44,7 +46,7 @@ def by_hand(held: Held, *, known: bool = False, **words: Any) -> fp.Source:
     frames = [frame(name, rows, known=known).with_columns(pl.lit(name).alias("channel")) for name, rows in held.items()]
     columns = [*dict.fromkeys(column for each in frames for column in each.columns if column != "channel"), "channel"]
     rows = pl.concat(frames, how="diagonal").select(columns)
-    return fp.Source("all_orders", fp.sources.Frame(rows), **clocks(known), **words)
+    return fp.Source("all_orders", fp.sources.Frame(rows), **clocks(known=known) | words)
 
 
 AGGREGATIONS = [

@@ -89,7 +89,7 @@ def try_source(
     keys = {
         key: view.name
         for view in declared.assets
-        if isinstance(view, (FeatureView, Label)) and view.source is source
+        if isinstance(view, (FeatureView, Label)) and source in view.source.members
         for key in view.join_keys
     }
     typer.echo(f"{source.connector.location} ({source.connector.kind})")

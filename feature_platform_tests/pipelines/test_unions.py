@@ -17,10 +17,22 @@ import feature_platform as fp
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.view import FeatureView
 from feature_platform.declarations.windowing import ViewKind
+from feature_platform.pipelines.materialization import lateness_of
 from feature_platform.pipelines.plan import stale_assets
 from feature_platform_tests.effort import is_thorough, tries
-from feature_platform_tests.shop import at, hashes
-from feature_platform_tests.union_shop import GRID, NAMES, Held, Row, by_hand, labels_of, spines_of, union_of, views_of
+from feature_platform_tests.shop import at, customer, hashes
+from feature_platform_tests.union_shop import (
+    GRID,
+    NAMES,
+    Held,
+    Row,
+    by_hand,
+    labels_of,
+    spines_of,
+    union_of,
+    view_of,
+    views_of,
+)
 
 UTC = pl.Datetime("us", "UTC")
 AMOUNTS: list[float | None] = [1.0, 2.0, 3.0, None, float("nan"), float("inf")]
@@ -116,10 +128,11 @@ def others(read: fp.Source | fp.Union, store: fp.OfflineStore) -> dict[str, Any]
         fp.materialize(each, store, at(), at(6), partitions=GRID)
     found: dict[str, Any] = {name: store.read(each.asset).collect().sort(pl.all()) for name, each in spines.items()}
     found["rows"] = hashes(store, labels["rows"].asset)
-    chosen = fp.FeatureService("all", [views["row"], views["snapshot"], views["exact"]], full_names=True)
+    chosen = fp.FeatureService("all", [*served_views(views), enriched(read, store)], full_names=True)
     training = fp.TrainingSet("training", service=chosen, spine=spines["every"], labels=[labels["ahead"]])
     built = fp.build_training_set(training, store, stale="refuse")
     found["training"] = built.rows.collect()
+    assert fp.reproduce_training_set(training, store).is_identical
     online = fp.online.Lmdb(Path(store.root, "online"), map_size=2**24)
     fp.publish(chosen, store, online, now=at(6))
     asked = SPINE.select("customer").unique(maintain_order=True)
@@ -128,6 +141,44 @@ def others(read: fp.Source | fp.Union, store: fp.OfflineStore) -> dict[str, Any]
     names = [name for name in stored.columns if "__" in name]
     assert_frame_equal(served.select(names), stored.select(names))
     return found | {"served": served.select(names)}
+
+
+def served_views(views: dict[str, FeatureView]) -> list[FeatureView]:
+    return [views["row"], views["snapshot"], views["exact"].alias("same", keys={"customer": "customer"})]
+
+
+def enriched(read: fp.Source | fp.Union, store: fp.OfflineStore) -> FeatureView:
+    """A view whose events get a column of another table."""
+    rows = {"customer": ["ann", "bob", "ann"], "since": [at(), at(1), at(2)], "segment": ["old", "new", "new"]}
+    profile = fp.Source("profile", fp.sources.Frame(pl.DataFrame(rows)), entity=customer, event_time="since")
+    aggregations = [fp.Sum("amount", windows=["2d"], by="segment", categories=["old", "new"])]
+    view = view_of(read, "by_segment", enrich=[profile["segment"]], aggregations=aggregations)
+    fp.materialize(view, store, at(), at(6), partitions=GRID)
+    return view
+
+
+@pytest.mark.parametrize("words", [{"event_time": None}, {"partitioned": False}, {"partitioned": False, "known": True}])
+def test_tables_without_partitions_are_united_too(words: dict[str, Any], tmp_path: Path) -> None:
+    found = []
+    for name, make in (("union", union_of), ("hand", by_hand)):
+        store = fp.OfflineStore(tmp_path / name)
+        row = view_of(make(HELD, **words), "row")
+        again = view_of(row, "again")
+        fp.materialize(again, store)
+        online = fp.online.Lmdb(tmp_path / f"{name} online", map_size=2**22)
+        fp.publish(again, store, online, now=at(6))
+        served = fp.online_features(again, SPINE.select("customer").unique(maintain_order=True), online, now=at(6))
+        content = {"row": hashes(store, row.asset), "again": hashes(store, again.asset)}
+        found.append({**content, "served": served.select("amount", "channel")})
+    assert_alike(*found)
+
+
+def test_rows_of_every_member_may_be_as_late_as_what_reads_the_union_says() -> None:
+    union = union_of(HELD)
+    view = view_of(union, "late", aggregations=[fp.Count(windows=["1d"])], cadence=fp.Cadence(lateness="2d"))
+    for member in union.members:
+        assert lateness_of(member, [view]) == 2 * 86_400_000_000
+        assert lateness_of(member, [labels_of(union)["ahead"]]) == 6 * 3_600_000_000
 
 
 @pytest.mark.parametrize("known", [True])

@@ -89,26 +89,28 @@ def test_a_column_comes_of_every_member_that_has_it(shop: Shop) -> None:
         assert "sources/web_orders" in below(reference)
 
 
-def test_a_change_of_one_member_makes_due_what_it_reaches(shop: Shop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["web", "shop"])
+def test_a_change_of_one_member_makes_due_what_it_reaches(name: str, tmp_path: Path) -> None:
     changed = shop_in(tmp_path, web=WEB)
     row = changed.views["row"]
     fp.materialize(row, changed.store, at(), at(4), partitions=GRID)
     fp.publish(changed.views["exact"], changed.store, changed.online, now=NOW)
     before = changed.store.partition_states(row.asset)
     assert dict(before["2024-01-03"].inputs) == {"sources/web_orders": 0, "sources/shop_orders": 0}
-    later = union_of({"web": [*WEB, ("eve", at(2, 1), at(2, 1), 1.0)], "shop": SHOP})
+    held = {"web": WEB, "shop": SHOP}
+    later = union_of({**held, name: [*held[name], ("eve", at(2, 1), at(2, 1), 1.0)]})
     again = views_of(later)["row"]
-    fp.materialize(later.members[0], changed.store, at(), at(4), partitions=GRID)
+    fp.materialize(later.sources[name], changed.store, at(), at(4), partitions=GRID)
     exact = views_of(later)["exact"]
-    assert online_state_of(exact, changed.store, changed.online).behind == "sources/web_orders changed"
+    assert online_state_of(exact, changed.store, changed.online).behind == f"sources/{name}_orders changed"
     fp.publish(exact, changed.store, changed.online, now=NOW)
     assert online_state_of(exact, changed.store, changed.online).behind is None
-    assert incomplete_tables(again, changed.store)[0].stale == {"sources/web_orders changed": ("2024-01-03",)}
+    assert incomplete_tables(again, changed.store)[0].stale == {f"sources/{name}_orders changed": ("2024-01-03",)}
     project = fp.Project("shop", fp.Partitions(start=at(), end=at(4)), (*later.members, again))
     assert [dict(each.due_partitions) for each in stale_assets(project, changed.store)] == [
-        {"2024-01-03": "sources/web_orders changed"}
+        {"2024-01-03": f"sources/{name}_orders changed"}
     ]
-    fp.materialize(again, changed.store, at(), at(4), partitions=GRID)
+    fp.materialize(again, changed.store, at(3), at(4), partitions=GRID)
     versions = {key: state.version for key, state in changed.store.partition_states(again.asset).items()}
     assert versions["2024-01-03"] == max(filter(None, versions.values()))
     diff = fp.diff_versions(again, changed.store, 0)

@@ -93,7 +93,9 @@ def places_of_members(view: FeatureView, schema: pl.Schema) -> pl.Expr | None:
 
 def with_members(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Return the events of an exact view with `fp_member`, where the tag of its union is among their columns."""
-    places = places_of_members(view, rows.collect_schema()) if view.kind is ViewKind.EXACT else None
+    if view.kind is not ViewKind.EXACT or union_below(view) is None:
+        return rows
+    places = places_of_members(view, rows.collect_schema())
     return rows if places is None else rows.with_columns(places.alias(MEMBER))
 
 
