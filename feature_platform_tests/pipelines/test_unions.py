@@ -157,7 +157,7 @@ def enriched(read: fp.Source | fp.Union, store: fp.OfflineStore) -> FeatureView:
     return view
 
 
-@pytest.mark.parametrize("words", [{"event_time": None}, {"partitioned": False}, {"partitioned": False, "known": True}])
+@pytest.mark.parametrize("words", [{"event_time": None}, {"partitioned": False, "known": True}])
 def test_tables_without_partitions_are_united_too(words: dict[str, Any], tmp_path: Path) -> None:
     found = []
     for name, make in (("union", union_of), ("hand", by_hand)):

@@ -202,8 +202,7 @@ STORIES = [
 TIED = [[("ann", at(5 / 4), at(5 / 4), 1.0)], [("ann", at(5 / 4), at(5 / 4), 2.0), ("ann", at(2), at(2), 3.0)]]
 
 
-@pytest.mark.parametrize("known", [False, True])
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize(("story", "known"), [(STORIES[0], False), (STORIES[1], True)])
 def test_of_one_time_the_later_member_counts_however_pushes_come(story: str, known: bool, tmp_path: Path) -> None:
     shops, now = Shops(tmp_path, known), at(2, 13)
     for number, step in enumerate(story.split()):
@@ -221,6 +220,16 @@ def test_messages_of_streams_come_in_the_order_of_members_too(tmp_path: Path) ->
             assert write_view(view, table, source, pushes, shops.target, now)
         shops.sent.append(Sent(member, rows))
         shops.check(now)
+
+
+def test_a_first_publication_has_the_logged_pushes_of_every_member(tmp_path: Path) -> None:
+    shops, now = Shops(tmp_path, known=False), at(2, 13)
+    for member in ("shop", "web"):
+        shops.push(member, TIED[1], now)
+    shops.flush(now)
+    shops.online = Lmdb(tmp_path / "another", map_size=2**22)
+    shops.publish(now)
+    shops.check(now)
 
 
 @pytest.mark.slow
