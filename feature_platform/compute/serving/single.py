@@ -11,10 +11,10 @@ import msgspec
 import polars as pl
 
 from feature_platform.compute.serving.keys import encode_keys
-from feature_platform.compute.serving.packed import stored_texts_of
+from feature_platform.compute.serving.packed import stored_texts_of, tile_texts_of
 from feature_platform.compute.serving.tile_bytes import is_fixed
 from feature_platform.compute.serving.tiles import tile_key
-from feature_platform.compute.serving.values import BETWEEN, texts_of
+from feature_platform.compute.serving.values import BETWEEN
 from feature_platform.ground.clock import UTC, moment_of, rfc3339
 from feature_platform.ground.sortable_moments import YEAR_ONE, sortable
 
@@ -94,7 +94,7 @@ def _microsecond(row: pl.DataFrame, clock: str) -> int | None:
 def _stretch(value: pl.Series) -> bytes:
     """Write one value as the column of a tile: a mark whether it is there, or how long it is, and the value."""
     if not is_fixed(value.dtype):
-        return _LENGTH.pack(-1) if value.null_count() else _text(texts_of(value)[0])
+        return _LENGTH.pack(-1) if value.null_count() else _text(tile_texts_of(value)[0])
     pack, kind = (_FLOAT.pack, pl.Float64) if value.dtype.is_float() else (_WHOLE.pack, pl.Int64)
     return b"\x00" + pack(0) if value.null_count() else b"\x01" + pack(value.cast(kind).item())
 

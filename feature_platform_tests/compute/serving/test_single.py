@@ -89,6 +89,20 @@ def test_a_single_tile_is_the_one_that_the_query_makes(keys: str, data: st.DataO
     assert single_tile(row, types, columns, "at", length, "0:s:1:0") == dict(wanted.iter_rows())
 
 
+@pytest.mark.parametrize("dtype", [pl.Array(pl.Float32, 20), pl.List(pl.Float64), pl.Array(pl.Float64, 20)], ids=str)
+def test_a_pushed_vector_is_packed_as_a_published_one(dtype: pl.DataType) -> None:
+    row = pl.DataFrame(
+        [{"k": 1, "at": EPOCH, "v": [0.1] * 20}], schema={"k": pl.Int64, "at": UTC, "v": dtype}, orient="row"
+    )
+    keys, columns = {"k": pl.Int64()}, {"at": UTC, "v": dtype}
+    tiles = tiles_of(row.with_columns(pl.lit("0:s:1:0").alias(EVENT_TAG)), key_expr(keys), columns, "at", 10**9)
+    assert single_tile(row, keys, columns, "at", 10**9, "0:s:1:0") == dict(tiles.iter_rows())
+    entries = entries_of(
+        row, key_expr(keys), pl.Schema({"v": dtype}), event=pl.col("at"), known=None, now=EPOCH, pushed=True
+    )
+    assert single_entry(row, keys, {"v": dtype}, "at", None) == dict(entries.iter_rows())
+
+
 @pytest.mark.parametrize("dtype", [pl.Float64(), pl.Boolean(), pl.Date(), pl.Int128()], ids=str)
 def test_other_keys_and_clocks_are_left_to_the_query(dtype: pl.DataType) -> None:
     row = a_row({"k": dtype}, {"k": None, "at": EPOCH})
