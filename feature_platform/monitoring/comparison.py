@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from feature_platform.compute.drift.between import compare_frames, windows_of
+from feature_platform.compute.drift.between import compare_frames, windows_of, with_first_values
 from feature_platform.compute.drift.classifier import ROWS, measure_separation
 from feature_platform.compute.drift.report import drift_page
 from feature_platform.compute.profiles.counting import sample_rows
@@ -59,9 +59,8 @@ def drift_scores(
     >>> scores.filter("drifted").select("metric", "score").tail(2).rows()
     [('new_categories', 0.5), ('vanished_categories', 0.5)]
     """
-    frames = compare_frames(
-        _rows(reference, "The reference"), _rows(current, "The current frame"), columns, windows_of(event_time, every)
-    )
+    sides = with_first_values(_rows(reference, "The reference"), _rows(current, "The current frame"))
+    frames = compare_frames(*sides, columns, windows_of(event_time, every))
     return frames.scores(rule or DriftRule())
 
 
@@ -96,7 +95,10 @@ def drift_report(
     >>> "1 of 1" in html, html.count("<svg") > 2, "<script" in html
     (True, True, False)
     """
-    chosen, sides = rule or DriftRule(), (_rows(reference, "The reference"), _rows(current, "The current frame"))
+    chosen, sides = (
+        rule or DriftRule(),
+        with_first_values(_rows(reference, "The reference"), _rows(current, "The current frame")),
+    )
     frames = compare_frames(*sides, columns, windows_of(event_time, every))
     rows = [sample_rows(side.select(list(frames.references)), ROWS) for side in sides]
     separation = measure_separation(rows[0], rows[1], list(frames.references), chosen.least_rows)

@@ -9,7 +9,7 @@ import polars as pl
 from feature_platform.compute.drift.reference import Reference
 from feature_platform.compute.drift.scores import score_columns
 from feature_platform.compute.profiles.counting import layouts_of, profile_of, profiles_by
-from feature_platform.compute.profiles.kinds import value_kind_of, why_not
+from feature_platform.compute.profiles.kinds import first_values, name_of_first, value_kind_of, why_not
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.ground.clock import microseconds, season_of, window_of
@@ -56,6 +56,8 @@ def compare_frames(
     """Profile two frames over the layouts of the reference."""
     reference_schema, current_schema = reference.collect_schema(), current.collect_schema()
     names = checked_columns(reference_schema, current_schema, columns, windows)
+    firsts = (name_of_first(name) for name in names if isinstance(reference_schema[name], pl.List))
+    names += [name for name in firsts if name in reference_schema and name not in names]
     reasons = {name: reason for name in names if (reason := why_not(reference_schema[name]))}
     layouts = layouts_of(reference, names)
     by = None if windows is None else windows.start
@@ -65,6 +67,18 @@ def compare_frames(
     seasons = [season_of(start, windows.every) if windows and isinstance(start, datetime) else None for start in parts]
     references = {name: Reference(layouts[name], [each[name] for each in parts.values()], seasons) for name in names}
     return ComparedFrames(references, profile_of(current, layouts), _season(current, current_schema, windows), reasons)
+
+
+def with_first_values(reference: pl.LazyFrame, current: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Return two frames with the first values of lists that both have, where these can be compared with one another."""
+    left, right = reference.collect_schema(), current.collect_schema()
+    kinds = [
+        {name: value_kind_of(dtype) for name, dtype in rows.select(**first_values(schema)).collect_schema().items()}
+        for rows, schema in ((reference, left), (current, right))
+    ]
+    both = [name for name, kind in kinds[0].items() if kinds[1].get(name) is kind]
+    firsts = {name: value for name, value in first_values(left).items() if name in both}
+    return reference.with_columns(**firsts), current.with_columns(**firsts)
 
 
 def windows_of(event_time: str | None, every: str | None) -> ReferenceWindows | None:

@@ -1,13 +1,16 @@
 """The kinds of columns: how their values can be compared.
 
 Numbers, durations and times of day are numbers, and so are lists, by their length; text, booleans and bytes are
-categories; of moments, arrays and structs only the absence is compared, since moments always move on.
+categories; of a list the first value is compared besides, as a column of its own; of moments, arrays and structs only
+the absence is compared, since moments always move on.
 """
 
 import math
+from collections.abc import Mapping
 
 import polars as pl
 
+from feature_platform.ground.content import as_dtype
 from feature_platform.parts.drift.base import Kind
 
 
@@ -22,6 +25,27 @@ def value_kind_of(dtype: pl.DataType) -> Kind:
     if dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Binary):
         return Kind.CATEGORY
     return Kind.OTHER
+
+
+def first_values(schema: Mapping[str, pl.DataType]) -> dict[str, pl.Expr]:
+    """Return the first value of each column of lists whose values can be compared, by the name that it is compared as.
+
+    >>> list(first_values({"seen": pl.List(pl.String), "at": pl.List(pl.Date), "n": pl.Int64()}))
+    ['seen[0]']
+    """
+    lists = {
+        name_of_first(name): pl.col(name).list.first()
+        for name, dtype in schema.items()
+        if isinstance(dtype, pl.List)
+        and not isinstance(dtype.inner, pl.List)
+        and value_kind_of(as_dtype(dtype.inner)) is not Kind.OTHER
+    }
+    return {name: value for name, value in lists.items() if name not in schema}
+
+
+def name_of_first(column: str) -> str:
+    """Return what the first value of a list is compared as."""
+    return f"{column}[0]"
 
 
 def why_not(dtype: pl.DataType) -> str | None:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import polars as pl
 
+from feature_platform.compute.profiles.kinds import first_values, name_of_first
 from feature_platform.compute.transforms.rows import drop_default_rows, watched_columns
 from feature_platform.compute.watches.calendar import Calendar
 from feature_platform.declarations.monitor import Monitor, Range
@@ -73,18 +74,29 @@ class TableSnapshot:
 
     @cached_property
     def types(self) -> pl.Schema:
-        """Return the columns of the table with their types."""
+        """Return the columns of `rows` with their types."""
+        stored = pl.LazyFrame(schema=self._stored_types)
+        return stored.with_columns(**first_values(self._stored_types)).collect_schema()
+
+    @cached_property
+    def _stored_types(self) -> pl.Schema:
         schema = self._scan.collect_schema()
         return pl.Schema({name: dtype for name, dtype in schema.items() if name != PARTITION})
 
     @cached_property
     def columns(self) -> list[str]:
-        """Return the columns that are compared for drift.
+        """Return the columns that are compared for drift, and the first values of those that are lists.
 
         Raises:
             MissingColumns: the monitor names one that the table does not have.
         """
-        schema = self.types
+        firsts = (name_of_first(name) for name in self.table_columns)
+        return [*self.table_columns, *(name for name in firsts if name in first_values(self._stored_types))]
+
+    @cached_property
+    def table_columns(self) -> list[str]:
+        """Return the columns of the table that are compared for drift; raises as `columns`."""
+        schema = self._stored_types
         wanted = self.monitor.columns if self.monitor else None
         if wanted is None:
             return list(watched_columns(self.asset, schema))
@@ -117,8 +129,8 @@ class TableSnapshot:
         return [key for key in self.contents if key in wanted]
 
     def rows(self, keys: Iterable[str]) -> pl.LazyFrame:
-        """Return the rows of partitions that belong to a key, in the form in which they are published."""
-        rows = self._scan
+        """Return the rows of partitions that belong to a key as they are published, with the first values of lists."""
+        rows = self._scan.with_columns(**first_values(self._stored_types))
         if is_partitioned(self.asset):
             rows = rows.filter(pl.col(PARTITION).is_in(list(keys))).drop(PARTITION)
         return drop_default_rows(self.asset, rows) if isinstance(self.asset, FeatureView) else rows

@@ -48,7 +48,7 @@ def judge_together(
     inside = [each for each in snapshot.between(low, high) if each < key] if low < high else []
     keys = _spread(snapshot, teaching.healthy(inside, key))
     own = {name for name, each in references.items() if each.identifies_windows}
-    columns = [name for name in snapshot.columns if name not in own]
+    columns = [name for name in snapshot.table_columns if name not in own]
     if not keys or len(columns) < 2:
         return pl.DataFrame(schema=JUDGED)
     reference, current = (_sample(snapshot, each, columns) for each in (keys, [key]))

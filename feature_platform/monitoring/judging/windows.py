@@ -121,11 +121,11 @@ class WindowCounts:
     def _epoch_of(self, key: str) -> str:
         """Return the name of the stretch of time with one layout.
 
-        A table with a new identity or other columns has others.
+        A table with a new identity or other columns has others; first values of lists are counted beside what is kept.
         """
         snapshot, length = self.snapshot, self.monitor.length_us
         number = microsecond_of(snapshot.bounds(key)[0]) // length if length else 0
-        return f"{self.monitor.reference!r} {number} {digest(snapshot.table_id, *snapshot.columns)}"
+        return f"{self.monitor.reference!r} {number} {digest(snapshot.table_id, *snapshot.table_columns)}"
 
     def _learn_layouts(self, columns: Sequence[str], reference: Range, taught: Taught) -> Mapping[str, Layout]:
         """Learn the layouts of columns from the rows of a reference, and keep those of columns with values.
