@@ -28,8 +28,8 @@ def alarms(rows: pl.DataFrame, kind: str = "drift") -> set[tuple[str, str | None
     return set(rows.filter(pl.col("alarm"), pl.col("kind") == kind).select("partition", "column").iter_rows())
 
 
-def world(store: fp.OfflineStore, fault: Fault, days: int = 1, monitor: fp.Monitor = MONITOR) -> pl.DataFrame:
-    """The answers about the days around `LATE`, of readings with a fault from then on."""
-    found = project(planted(readings(DAYS), LATE, fault, days), monitor)
+def world(store: fp.OfflineStore, fault: Fault, days: int = 1, before: int = 7) -> pl.DataFrame:
+    """The answers about the days around `LATE`, and some before, of readings with a fault from then on."""
+    found = project(planted(readings(DAYS), LATE, fault, days), MONITOR)
     published(store, found)
-    return monitored(store, found, KEYS[LATE - 7 : LATE + days]).rows
+    return monitored(store, found, KEYS[LATE - before : LATE + days]).rows
