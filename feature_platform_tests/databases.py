@@ -80,6 +80,7 @@ def postgres_server() -> Iterator[Server]:
         made = [str(binary.parent / "initdb"), "-D", str(data), "-E", "UTF8", "--locale=C", "--no-sync", *new]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL, **words)  # type: ignore[call-overload]
         settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off"}
+        settings |= {"dynamic_shared_memory_type": "mmap"}  # in its folder, so that nothing is left when it is killed
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with _running([str(binary), "-D", str(data), *options], port, folder, words):
             server = Server(

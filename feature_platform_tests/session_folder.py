@@ -27,6 +27,7 @@ VARIABLE = "FEATURE_PLATFORM_TESTS_FOLDER"
 _PREFIX = "fp-tests-"  # short: the path of a socket has 107 bytes
 _LOCK = "lock"
 _IN_MEMORY = Path("/dev/shm")
+_TRACKERS_END_IN = 5.0
 _ENOUGH = 4 << 30  # bytes, eight times what a session has at once
 
 
@@ -93,9 +94,14 @@ def _clean_up_if_abandoned(folder: Path) -> None:
 
 
 def _clean_up(folder: Path) -> None:
-    """Kill the processes of a session, and remove its folder."""
+    """Kill the processes of a session, and remove its folder.
+
+    Python's trackers of resources end by themselves after their processes, and then remove locks that lie elsewhere.
+    """
+    patience = time.monotonic() + _TRACKERS_END_IN
     while processes := [*_processes_of(folder)]:
-        for process in processes:
+        spared = [*filter(_is_tracker, processes)] if time.monotonic() < patience else []
+        for process in sorted({*processes} - {*spared}):
             try:
                 os.kill(process, signal.SIGKILL)
             except ProcessLookupError:
@@ -115,6 +121,13 @@ def _processes_of(folder: Path) -> Iterator[int]:
             continue
         if said in inherited or folder in works_in.parents:
             yield int(process.name)
+
+
+def _is_tracker(process: int) -> bool:
+    try:
+        return b"multiprocessing.resource_tracker" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _start_watcher(folder: Path) -> "subprocess.Popen[bytes]":

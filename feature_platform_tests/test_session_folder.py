@@ -17,12 +17,17 @@ TEST = """
 import os, subprocess, sys, tempfile, time
 from pathlib import Path
 
-def test_that_leaves_a_daemon_and_a_folder(tmp_path):
+HOLD = "import multiprocessing as m, time; s = m.get_context('spawn').Lock(); print(s._semlock.name, flush=True)"
+
+def test_that_leaves_daemons_a_folder_and_a_lock(tmp_path):
     words = [sys.executable, "-c", "import time; time.sleep(600)"]
     daemons = [subprocess.Popen(words, start_new_session=True, cwd="/")]
     daemons.append(subprocess.Popen(words, start_new_session=True, cwd=tmp_path, env={}))
+    words = [sys.executable, "-c", HOLD + "; time.sleep(600)"]
+    daemons.append(subprocess.Popen(words, start_new_session=True, stdout=subprocess.PIPE, text=True))
+    lock = daemons[-1].stdout.readline().strip()
     pids = ",".join(str(each.pid) for each in daemons)
-    Path("said").write_text(f"{os.getpid()} {pids} {tempfile.mkdtemp()} {tmp_path}")
+    Path("said").write_text(f"{lock} {pids} {tempfile.mkdtemp()} {tmp_path}")
     Path("said").rename("left")
     time.sleep(float(os.environ["SECONDS"]))
     for daemon in daemons:
@@ -63,18 +68,19 @@ def is_alive(process: int) -> bool:
 
 
 def things_left(folder: Path) -> tuple[list[int], list[Path]]:
-    """Return the daemons that the test of a session started, and the folders that it made.
+    """Return the daemons that the test of a session started, and what it made: a lock and folders.
 
-    One daemon knows the session by its variables, the other only works in a folder of it.
+    Two daemons know the session by its variables, the other only works in a folder of it.
     """
     await_true((folder / "left").exists)
-    _, daemons, *made = (folder / "left").read_text().split()
+    lock, daemons, *made = (folder / "left").read_text().split()
     assert all(Path(place).is_relative_to(folder / "tmp") for place in made)
-    return [int(each) for each in daemons.split(",")], [Path(place) for place in made]
+    return [int(each) for each in daemons.split(",")], [Path(f"/dev/shm/sem.{lock[1:]}"), *map(Path, made)]
 
 
 def is_clean(folder: Path) -> bool:
-    return not any(map(is_alive, things_left(folder)[0])) and [*(folder / "tmp").iterdir()] == []
+    daemons, (lock, *_) = things_left(folder)
+    return not any(map(is_alive, daemons)) and not lock.exists() and [*(folder / "tmp").iterdir()] == []
 
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are known by their variables on Linux")
@@ -93,7 +99,7 @@ def test_of_a_session_that_is_killed_nothing_is_left_soon_after(tmp_path: Path) 
     with start_session(tmp_path, 600) as session:
         daemons, made = things_left(tmp_path)
         assert all(map(is_alive, daemons))
-        assert all(place.is_dir() for place in made)
+        assert all(place.exists() for place in made)
         session.kill()
 
     await_true(lambda: is_clean(tmp_path))
@@ -108,7 +114,7 @@ def test_what_a_session_left_that_was_killed_with_its_watcher_is_gone_after_the_
         os.kill(watcher, signal.SIGKILL)
         session.kill()
     assert all(map(is_alive, daemons))
-    assert all(place.is_dir() for place in made)
+    assert all(place.exists() for place in made)
 
     output, _ = start_session(tmp_path, 0).communicate()
 
