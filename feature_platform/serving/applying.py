@@ -11,6 +11,7 @@ from itertools import takewhile
 
 import polars as pl
 
+from feature_platform.compute.serving.parts import served_parts_of
 from feature_platform.compute.serving.pushed import (
     are_messages,
     entries_of_pushes,
@@ -102,8 +103,15 @@ class Target:
     def fed_by(self, source: Source) -> Mapping[FeatureView, ServedTable]:
         """Return the views that a source feeds and that are served, with what is served of each."""
         self.refresh()
-        fed = {view: self.served_table(view) for view in self.stored_views if is_fed_by(view, source)}
+        fed = {part: self.served_table(part) for part in self.served_parts() if is_fed_by(part, source)}
         return {view: table for view, table in fed.items() if table is not None}
+
+    def served_parts(self) -> Iterator[FeatureView]:
+        """Yield the views whose tables are online, of an enriched one the parts that it is served in."""
+        for view in self.stored_views:
+            table = self.served_table(view) if view.enriches_when_read else None
+            parts = None if table is None else served_parts_of(view, table)
+            yield from (view,) if parts is None else parts.every
 
 
 def recover(

@@ -75,7 +75,7 @@ class SpoolEmptying:
 
     def _generations(self) -> Mapping[str, int]:
         self._target.refresh()
-        tables = [self._target.served_table(view) for view in self._target.stored_views]
+        tables = [self._target.served_table(view) for view in self._target.served_parts()]
         return {table.view: table.generation for table in tables if table is not None}
 
     @contextmanager

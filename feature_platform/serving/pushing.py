@@ -3,6 +3,7 @@
 A push is taken when it is on the disk of the spool; then it is applied online, see `applying`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from uuid import uuid4
 
 import polars as pl
 
+from feature_platform.compute.serving.parts import name_shown
 from feature_platform.compute.serving.pushed import (
     entries_of_push,
     member_tag,
@@ -133,9 +135,12 @@ class _NewPush:
         write = partial(self._write, tag)
         views = list(self.found)
         written = self.target.each(write, views) if len(views) > 1 else map(write, views)
+        waiting = Counter(map(name_shown, self.tables))
         for view, has_rows in zip(views, written, strict=True):
-            if has_rows:
-                done.append(view.name)
+            name = name_shown(view)
+            waiting[name] -= has_rows
+            if has_rows and not waiting[name]:
+                done.append(name)
 
     def _write(self, tag: str, view: FeatureView) -> bool:
         table, made = self.tables[view], self.made.get(view)

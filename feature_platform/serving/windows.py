@@ -20,6 +20,7 @@ from feature_platform.ground.sortable_moments import sortable
 from feature_platform.ground.working_columns import ENTITY, NOW
 from feature_platform.online.base import Reader
 from feature_platform.parts.aggregations import Aggregation, Count, First, Last, Max, Mean, Min, Std, Sum, Var
+from feature_platform.serving.enriching import EnrichedEvents
 
 _ROOM, _EVENT_BYTES = 2**20, 128  # bytes that are read at most, and for each event, before events are counted
 _LIGHT = (Count, First, Last, Max, Mean, Min, Std, Sum, Var)  # lists of 100 entities take 2 to 7 ms to make
@@ -38,12 +39,14 @@ class ExactWindows:
         self._event_time = str(view.source.event_time)
         self._known_at, self._known_until = view.event_known_at, view.event_known_until
         self._aggregations, self._owner = windows.aggregations, f"Feature view `{view.name}`"
-        no_keys, no_events = _spine(0, EPOCH), pl.DataFrame(schema={ENTITY: pl.Int64(), **table.features})
+        self._enriched = EnrichedEvents(view, table) if table.histories else None
+        columns = self._enriched.types if self._enriched else table.features
+        no_keys, no_events = _spine(0, EPOCH), pl.DataFrame(schema={ENTITY: pl.Int64(), **columns})
         schema = self._windows(no_keys, no_events).collect_schema()
         self.types = {name: schema[name] for name in windows.features}
-        self._is_light = all(map(is_fixed, table.features.values()))
+        self._is_light = self._enriched is None and all(map(is_fixed, table.features.values()))
         self._quick = AtMoment.of(
-            table.features,
+            columns,
             on=ENTITY,
             event_time=self._event_time,
             known_at=self._known_at,
@@ -74,7 +77,7 @@ class ExactWindows:
             The table that the tiles are of, and the rows. Where it is another table, there are no rows: ask again.
 
         Raises:
-            TooMuchWork: there are more events; nothing was computed.
+            TooMuchWork: there are more events, with the rows that enrich them; nothing was computed.
             NotQuick: there are more than may be computed at once, or of other types; nothing was computed.
             SumTooLarge: a sum of whole numbers does not fit 64 bits.
         """
@@ -95,6 +98,10 @@ class ExactWindows:
         if at_once is not None and count > at_once:
             raise NotQuick
         owned, events, pushed = untagged_events_of(tiles, entities, self._table.features)
+        if self._enriched is not None:
+            left = None if most is None else most - count
+            owned, events, also_pushed = self._enriched.enrich(owned, events, reader, now, left)
+            pushed |= also_pushed
         try:
             values = self._values(owned, events, len(keys), now)
         except SumTooLarge as error:
@@ -128,7 +135,7 @@ class ExactWindows:
 
 def is_light_view(view: FeatureView) -> bool:
     """Tell whether the windows of an exact view over few events are computed at once, if their types allow it."""
-    is_plain = view.event_known_at is None and not view.windows.derived
+    is_plain = view.event_known_at is None and not view.windows.derived and not view.enrichments
     return is_plain and all(map(_is_light, view.aggregations))
 
 

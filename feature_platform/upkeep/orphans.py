@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from feature_platform.compute.serving.learnt import learnt_table
+from feature_platform.compute.serving.parts import histories_of, view_of_history
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import InvalidDeclaration, StillNeeded, UnknownName
@@ -103,7 +104,8 @@ def drop_orphans(
     chosen = plan_drop(names, project, store, online)
     for each in chosen:
         if each.online is not None and online is not None:
-            online.remove(each.online)
+            for name in (each.online, *histories_of(each.online, online.views())):
+                online.remove(name)
         for table in each.tables:
             store.drop(table)
     return chosen
@@ -128,7 +130,7 @@ def _served_orphans(project: Project, online: OnlineStore) -> dict[str, str]:
     prefix = learnt_table("")
     return {
         service_owner(view.removeprefix(prefix)) if view.startswith(prefix) else TableKind.VIEWS.of(view): view
-        for view in online.views()
+        for view in (view_of_history(name) or name for name in online.views())
         if view not in declared and view not in learnt
     }
 

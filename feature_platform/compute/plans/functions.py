@@ -25,6 +25,7 @@ CANNOT = (FeaturePlatformError, pl.exceptions.PolarsError, ArithmeticError, Look
 Function = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 _LONG_AGO = datetime(1971, 3, 5, 7, 11, 13, 171717, tzinfo=tz.utc)  # a moment that no function has among its own
+_NO_VALUE = "fp 8b1f27ce"  # a text that no function has among its own
 _PYTHON = ("python_udf", "OPAQUE_PYTHON")
 _LETS_FILTERS_PASS = ("UNIQUE", "SLICE")  # any of equal rows is as good to Polars, whichever time it is of
 _STEPS = ("SELECT", "WITH_COLUMNS:", "[", "FILTER", "FROM", "PYTHON SCAN", "PROJECT", "simple")
@@ -84,6 +85,33 @@ def works_row_by_row(function: Function, schema: pl.Schema) -> bool:
     except CANNOT:
         return False
     return _is_row_by_row(text) and not any(word in text for word in (*_PYTHON, *_LETS_FILTERS_PASS))
+
+
+def keeps_columns(function: Function, schema: pl.Schema, names: Iterable[str]) -> bool:
+    """Tell whether a plan proves that rows keep their values in some columns, whatever rows are left out.
+
+    A filter on such a column is made where rows are read, on the column of the same name.
+
+    >>> schema = pl.Schema({"x": pl.Int64(), "y": pl.Int64()})
+    >>> keeps_columns(lambda rows: rows.filter(pl.col("y") > 0).select("x", y=pl.col("y") + 1), schema, ["x"])
+    True
+    >>> keeps_columns(lambda rows: rows.rename({"x": "y", "y": "x"}), schema, ["x"])
+    False
+    """
+    rows = register_io_source(_refuse_reading, schema=schema)
+    try:
+        plan = function(rows)
+        made = plan.collect_schema()
+        return all(made.get(name) == schema.get(name) and _is_kept(plan, name) for name in names)
+    except CANNOT:
+        return False
+
+
+def _is_kept(plan: pl.LazyFrame, name: str) -> bool:
+    column, value = f'col("{name}")', f'== "{_NO_VALUE}"'
+    conditions = (f"{column} {value}", f"{column}.cast(String) {value}")
+    filtered = plan.filter(pl.col(name).cast(pl.String, strict=False) == _NO_VALUE)
+    return any(_is_filtered_first(filtered, condition) for condition in conditions)
 
 
 def _refuse_reading(*_: object) -> NoReturn:

@@ -342,7 +342,7 @@ def _leave_out_merged(view: FeatureView, rows: pl.DataFrame, merged: IsMerged) -
 def _is_made_by(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
     """Tell whether a table was made from the declaration that now makes such rows, as far as its shape shows."""
     new = shape_of(view, rows)
-    return all(getattr(new, name) == getattr(table, name) for name in ("kind", "keys", "features", "tile"))
+    return all(getattr(new, name) == getattr(table, name) for name in ("kind", "keys", "features", "tile", "histories"))
 
 
 def _number_events(events: pl.DataFrame, table: ServedTable) -> pl.DataFrame:

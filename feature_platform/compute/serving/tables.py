@@ -9,6 +9,8 @@ import polars as pl
 from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.content import schema_as_text, schema_of_text
 
+_SCHEMAS = ("keys", "features", "given")
+
 
 @dataclass(frozen=True)
 class Instant:
@@ -33,6 +35,9 @@ class ServedTable:
         versions: the Delta version of each table it was made from.
         origin: Delta's own id of that table; versions of another table cannot be compared with these.
         commits: for each of these versions a mark that distinguishes its commit from another of the same number.
+        histories: of an exact view whose tiles hold events before they are enriched, the names of the tables with the
+            rows that enrich them, by the asset that these are of.
+        given: of such a view the columns of enriched events, as its function gets them.
         instants: of a snapshot view, newest first: the newest that was out when it was published, and later ones.
         tile: of an exact view, the length of a tile in microseconds.
         published_at, newest: the moment of publishing, and of the newest event in it, as RFC 3339.
@@ -55,6 +60,8 @@ class ServedTable:
     tile: int = 0
     generation: int = 0
     change: int = 0
+    histories: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, pl.DataType] = field(default_factory=dict)
 
     @property
     def stamp(self) -> str:
@@ -67,18 +74,16 @@ class ServedTable:
 
     def to_bytes(self) -> bytes:
         """Return the table as the store keeps it."""
-        return msgspec.json.encode(
-            _Record(**{**vars(self), "keys": schema_as_text(self.keys), "features": schema_as_text(self.features)})
-        )
+        schemas = {name: schema_as_text(schema) if (schema := getattr(self, name)) else "" for name in _SCHEMAS}
+        return msgspec.json.encode(_Record(**{**vars(self), **schemas}))
 
     @staticmethod
     def from_bytes(text: bytes) -> "ServedTable":
         """Read what `to_bytes` wrote."""
         record = msgspec.json.decode(text, type=_Record)
         facts = {name: getattr(record, name) for name in record.__struct_fields__}
-        return ServedTable(
-            **{**facts, "keys": dict(schema_of_text(record.keys)), "features": dict(schema_of_text(record.features))}
-        )
+        schemas = {name: dict(schema_of_text(facts[name])) if facts[name] else {} for name in _SCHEMAS}
+        return ServedTable(**{**facts, **schemas})
 
 
 class _Record(msgspec.Struct):
@@ -97,3 +102,5 @@ class _Record(msgspec.Struct):
     change: int
     origin: str = ""
     commits: dict[str, str] = {}
+    histories: dict[str, str] = {}
+    given: str = ""

@@ -9,6 +9,7 @@ import polars as pl
 
 from feature_platform.compute.serving.entries import entries_of
 from feature_platform.compute.serving.keys import key_expr
+from feature_platform.compute.serving.parts import WHOLE_HISTORY, ServedPart
 from feature_platform.compute.serving.tables import Instant, ServedTable
 from feature_platform.compute.serving.tiles import tile_length, tiles_of
 from feature_platform.compute.transforms.rows import feature_names
@@ -46,19 +47,25 @@ def shape_of(view: FeatureView, schema: pl.Schema) -> ServedTable:
     """Return the kind, keys, features and tiles of a view's table, and nothing of where its rows are from."""
     is_exact = view.kind is ViewKind.EXACT
     features = event_columns(view, schema) if is_exact else feature_names(view, schema)
+    is_history = isinstance(view, ServedPart) and view.is_history
     return ServedTable(
         view.name,
         view.kind,
         {key: schema[key] for key in view.join_keys},
         {name: schema[name] for name in features},
-        tile=tile_length(view.reach_us) if is_exact else 0,
+        tile=0 if not is_exact else WHOLE_HISTORY if is_history else tile_length(view.reach_us),
+        histories=view.histories if isinstance(view, ServedPart) else {},
     )
 
 
 def event_columns(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
-    """Return what the tiles of an exact view hold of an event: its clocks, what the windows aggregate, its member."""
-    inputs = [name for each in view.aggregations for name in each.reads if name in schema]
-    return tuple(dict.fromkeys([*view.event_clocks, *inputs, *(name for name in (MEMBER,) if name in schema)]))
+    """Return what the tiles of an exact view hold of an event: its clocks, what the windows aggregate, its member.
+
+    Of a part of an enriched view they hold what it keeps.
+    """
+    read = view.kept if isinstance(view, ServedPart) else [name for each in view.aggregations for name in each.reads]
+    inputs = [name for name in (*read, MEMBER) if name in schema]
+    return tuple(dict.fromkeys([*view.event_clocks, *inputs]))
 
 
 def served_entries(

@@ -23,7 +23,8 @@ from feature_platform.online.base import OnlineStore
 from feature_platform.serving.publication.base import OfflineVersion, carry_nothing, commits_of, has_same_shape
 from feature_platform.serving.publication.exact import ExactVersion
 from feature_platform.serving.publication.outcomes import Publication as Publication
-from feature_platform.serving.publication.outcomes import PublicationResults
+from feature_platform.serving.publication.outcomes import PublicationResults, join_publications
+from feature_platform.serving.publication.parts import HistoryTooLong, find_parts, open_parts, remove_histories
 from feature_platform.serving.publication.row import RowVersion
 from feature_platform.serving.publication.snapshot import SnapshotVersion
 from feature_platform.training.fitted import imputation_statistics, is_fitted
@@ -84,20 +85,33 @@ def _publish_view(view: FeatureView, store: OfflineStore, online: OnlineStore, n
     with convert_damage_errors([store.location(name) for name in view.tables_read], f"Publishing `{view.name}`"):
         for _ in range(_TRIES - 1):
             try:
-                return _try_publish(view, store, online, now)
+                return _try_publish_all(view, store, online, now)
             except OnlineConflict:
                 continue  # another process published meanwhile: perhaps nothing is left to do
-        return _try_publish(view, store, online, now)
+        return _try_publish_all(view, store, online, now)
 
 
-def _try_publish(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
+def _try_publish_all(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
+    """Try once to publish a view, an enriched one in parts where that can be: histories before the events."""
+    before, parts = online.table(view.name), find_parts(view, store)
+    try:
+        opened = open_parts(view, parts, store, now) if parts else [_open_newest(view, store, now)]
+        published = [_try_publish(each, online) for each in opened]
+    except HistoryTooLong:
+        parts, published = None, [_try_publish(_open_newest(view, store, now), online)]
+    kept = {*(parts.names if parts else ()), *(before.histories.values() if before else ())}
+    remove_histories(view.name, online, kept)  # not those that were served until now: readers may still look there
+    return join_publications(published)
+
+
+def _try_publish(offline: OfflineVersion, online: OnlineStore) -> Publication:
     """Try once to change what is served into what should be."""
-    base, offline = online.table(view.name), _open_newest(view, store, now)
+    base, store = online.table(offline.view.name), offline.store
     if base is None or not has_same_shape(base, offline.table) or is_of_another_past(base, store):
         return offline.build(online, base)
     if base.versions == offline.table.versions:
         return Publication(base, "unchanged", 0)
-    if any(store.changed_since(name, base.versions[name]) for name in base.versions if name not in offline.names):
+    if any(store.changed_since(name, base.versions[name]) for name in offline.others):
         return offline.build(online, base)
     changed = set[str]().union(*(store.changed_since(name, base.versions[name]) for name in offline.names))
     if changed or offline.may_count_twice:

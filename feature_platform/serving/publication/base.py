@@ -82,6 +82,11 @@ class OfflineVersion(ABC):
         """Return the tables whose rows are served: one, or those of the members of a union."""
         return tuple(each.asset for each in self.view.read_from.members)
 
+    @property
+    def others(self) -> Collection[str]:
+        """Return the other tables that its rows are made from, which may have changed where these have not."""
+        return [name for name in self.view.tables_read if name not in self.names]
+
     @abstractmethod
     def rows_to_serve(self) -> RowsToServe:
         """Find the rows that are served."""
@@ -148,7 +153,7 @@ class OfflineVersion(ABC):
 
 def has_same_shape(base: ServedTable, table: ServedTable) -> bool:
     """Tell whether two tables are of one kind, with the same columns and code, and from the same offline table."""
-    facts = ("kind", "keys", "features", "code_version", "tile", "origin")
+    facts = ("kind", "keys", "features", "code_version", "tile", "origin", "histories", "given")
     same = all(getattr(base, name) == getattr(table, name) for name in facts)
     return same and list(base.keys) == list(table.keys) and list(base.features) == list(table.features)
 

@@ -1,5 +1,6 @@
 """The outcomes of publishing: what was done for each view."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,14 @@ class Publication:
     table: ServedTable
     how: How
     written: int
+
+
+def join_publications(published: Sequence[Publication]) -> Publication:
+    """Return the outcome of a view that was published in parts, of which the last has its events."""
+    written = sum(each.written for each in published)
+    last = published[-1]
+    changes = [each.how for each in (last, *published) if each.how != "unchanged"]
+    return Publication(last.table, changes[0] if changes else "unchanged", written)
 
 
 class PublicationResults(BriefResult, list[Publication]):
