@@ -3,7 +3,7 @@
 It comes from Polars: a scan notes which columns the optimizer wants of it, once for each output column.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -102,11 +102,16 @@ def _behind_added(
     return ((by.asset, column), *keys, *clocks)
 
 
-def columns_read(transform: Transform, schema: pl.Schema) -> Mapping[str, tuple[str, ...]]:
+def columns_read(
+    transform: Transform, schema: pl.Schema, wanted: Collection[str] | None = None
+) -> Mapping[str, tuple[str, ...]]:
     """Return for each column that a function returns the columns of its input that it needs.
 
     What every column needs decides which rows there are: filters. Where a function collects, all that it
     read by then is behind each column.
+
+    Args:
+        wanted: the columns to look at. Defaults to all.
     """
     asked: list[list[str]] = []
 
@@ -117,7 +122,7 @@ def columns_read(transform: Transform, schema: pl.Schema) -> Mapping[str, tuple[
     rows = transform(register_io_source(nothing, schema=schema)).lazy()
     early = list(asked)
     columns: dict[str, tuple[str, ...]] = {}
-    for name in rows.collect_schema():
+    for name in (name for name in rows.collect_schema() if wanted is None or name in wanted):
         asked[:] = early
         rows.select(name).collect()
         columns[name] = tuple(dict.fromkeys(column for each in asked for column in each))

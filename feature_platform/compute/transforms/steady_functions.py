@@ -23,7 +23,7 @@ def require_steady_function(view: FeatureView, schema: Mapping[str, pl.DataType]
     Raises:
         InvalidDeclaration: names the columns.
     """
-    behind = columns_read(view.transform, pl.Schema(schema))
+    behind = columns_read(view.transform, pl.Schema(schema), (*view.join_keys, *view.event_clocks))
     clocks, later = (str(view.event_known_at), str(view.event_known_until)), _columns_of_versions(view)
     deciding = [name for name in (*view.join_keys, *view.event_clocks) if name in behind]
     read = dict.fromkeys(

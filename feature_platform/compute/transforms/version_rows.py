@@ -54,8 +54,8 @@ def _without_replaced(view: FeatureView, made: pl.DataFrame) -> pl.DataFrame:
     known, until = pl.col(str(view.event_known_at)), pl.col(str(view.event_known_until))
     of_time = [*view.join_keys, str(view.source.event_time)]
     numbered = made.with_columns(until.is_null().shift(1, fill_value=True).cum_sum().alias(EVENT_PLACE))
-    events = numbered.group_by(EVENT_PLACE, maintain_order=True).first()
-    ordered = events.select(*of_time, EVENT_PLACE, known.alias(VERSION_FROM)).sort(VERSION_FROM, EVENT_PLACE)
+    first = numbered.select(*of_time, EVENT_PLACE, known.alias(VERSION_FROM)).unique(EVENT_PLACE, keep="first")
+    ordered = first.sort(VERSION_FROM, EVENT_PLACE)
     ends = ordered.select(EVENT_PLACE, pl.col(VERSION_FROM).shift(-1).over(of_time).alias(VERSION_UNTIL))
     counted = numbered.join(ends, on=EVENT_PLACE, how="left", maintain_order="left")
     end = pl.col(VERSION_UNTIL)
