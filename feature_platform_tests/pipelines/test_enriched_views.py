@@ -177,6 +177,39 @@ def test_a_server_answers_with_the_version_of_its_moment(tmp_path):
     assert told == [(1.0, None), (2.0, None), (3.0, 9.0), (3.0, 9.0)]
 
 
+@pytest.mark.parametrize("accuracy", ["exact", "snapshot"])
+def test_a_row_view_of_versions_enriches_others_by_what_was_known(accuracy, tmp_path):
+    store, online = fp.OfflineStore(tmp_path / "store"), fp.online.Lmdb(tmp_path / "online")
+    orders = [*ENDS, ("ann", 1, at(4)), ("bob", 2, at(5))]
+    prices = [
+        *EDGES,
+        (1, at(), at(), 1.0),
+        (1, at(1), at(6, 1), 2.0),
+        (1, at(2), at(6, 18), 3.0),
+        (2, at(1), at(7), 9.0),
+    ]
+    last = Shop("late row", orders, prices).view
+    seen = pl.DataFrame(
+        [("ann", at(5, 6)), ("ann", at(6, 6)), ("bob", at(6, 6))], schema=["customer", "at"], orient="row"
+    )
+    visits = fp.Source("visits", fp.sources.Frame(seen), event_time="at")
+    aggregations = [fp.Sum("price", windows=["2d"]), fp.Count(windows=["2d"])]
+    words: dict[str, Any] = {"aggregations": aggregations, "accuracy": accuracy, "name": "visited"}
+    view = fp.feature_view(entity=customer, source=visits, enrich=[last["price"]], **words)(lambda rows: rows)
+    fp.materialize(view, store, at(), at(8), partitions=GRID)
+    told = []
+    for now in (at(6), at(6, 12), at(7), at(7, 5)):
+        asked = pl.DataFrame({"customer": ["ann", "bob"], "event_timestamp": pl.Series([now] * 2, dtype=UTC)})
+        stored = fp.historical_features(view, asked, store).collect().select("price_sum_2d", "count_2d")
+        fp.publish(view, store, online, now=now)
+        served = fp.online_features(view, asked.select("customer"), online, now=now)
+        assert served.select(stored.columns).rows() == stored.rows()
+        told.append(stored.rows())
+    exact = [[(1.0, 1), (0.0, 0)], [(4.0, 2), (0.0, 1)], [(6.0, 2), (9.0, 1)], [(6.0, 2), (9.0, 1)]]
+    snapshot = [exact[0], exact[0], exact[2], exact[2]]
+    assert told == (exact if accuracy == "exact" else snapshot)
+
+
 def test_one_changed_row_recomputes_the_days_that_it_reaches_and_no_other(tmp_path):
     store, orders = fp.OfflineStore(tmp_path), [("ann", 1, at(hours=6 * n)) for n in range(32)]
     prices = [(1, at(), 10.0), (1, at(4), 30.0)]
