@@ -11,7 +11,7 @@ from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandV
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.spine import Spine
+from feature_platform.declarations.spine import LoggedRequests, Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import FeatureSelection, FeatureView
@@ -52,7 +52,8 @@ def upstream(declaration: Declaration) -> tuple[Declaration, ...]:
     if isinstance(declaration, Label):
         return (declaration.source,)
     if isinstance(declaration, Spine):
-        return declaration.origins
+        rule = declaration.rule
+        return (rule.service,) if isinstance(rule, LoggedRequests) else declaration.origins
     if isinstance(declaration, OnDemandView):
         return tuple(dict.fromkeys(view.original for view in declaration.views))
     if isinstance(declaration, FeatureService):

@@ -5,6 +5,7 @@ Which rows it has is decided by each row alone, by a stable hash or by the event
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, TypedDict, Unpack
 
 from feature_platform.declarations.cadence import Cadence
@@ -17,9 +18,10 @@ from feature_platform.declarations.naming import (
     validate_kind,
     validate_name,
 )
+from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source, validate_expectations, validate_owner
 from feature_platform.declarations.union import Union, text_of_read
-from feature_platform.ground.clock import microseconds
+from feature_platform.ground.clock import instant, microseconds
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.table_names import TableKind
 
@@ -66,7 +68,21 @@ class NegativePairs:
     entity: Entity | None
 
 
-SpineRule = ActiveKeys | ChosenEvents | NegativePairs
+@dataclass(frozen=True)
+class LoggedRequests:
+    """The rows of `Spine.requests`: what a service was asked, as its request log has it."""
+
+    service: FeatureService
+    share: float
+    since: datetime | None
+
+    @property
+    def table(self) -> str:
+        """Return the request log that the rows are read from."""
+        return TableKind.REQUESTS.of(self.service.name)
+
+
+SpineRule = ActiveKeys | ChosenEvents | NegativePairs | LoggedRequests
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,6 +218,37 @@ class Spine:
         return cls._make(name, NegativePairs(positives, candidates, ratio, entity), more)
 
     @classmethod
+    def requests(
+        cls,
+        name: str,
+        *,
+        service: FeatureService,
+        share: float = 1.0,
+        since: str | datetime | None = None,
+        **more: Unpack[SpineWords],
+    ) -> "Spine":
+        """Return the spine of what a service was asked: each entity of each request in its log, at the moment asked.
+
+        A row has the join keys of the service and its request fields, in their types, and clipped as they were when the
+        answer was computed. What was asked twice at one moment is one row. A request that failed or was refused is not
+        in the log; a server keeps the share of requests that its setting `request_log_sample` says. Without a log
+        there are no rows yet.
+
+        Args:
+            service: whose requests.
+            share: above 0, at most 1; join keys and moment decide. A larger share holds all rows of a smaller one.
+            since: requests before it are left out, such as those from before a request field changed its type.
+            more: `expectations`, `owner` and `description`.
+
+        Raises:
+            InvalidDeclaration: says what is wrong and what would do.
+        """
+        culprit = _culprit(name)
+        validate_kind(culprit, "service", service, FeatureService, "Give the fp.FeatureService that is asked.")
+        first = None if since is None else instant(since, f"{culprit}, since,")
+        return cls._make(name, LoggedRequests(service, validate_share(culprit, "share", share), first), more)
+
+    @classmethod
     def _make(cls, name: str, rule: SpineRule, words: SpineWords) -> "Spine":
         culprit = _culprit(name)
         return cls(
@@ -224,8 +271,10 @@ class Spine:
 
     @property
     def origins(self) -> "tuple[Source | Union | Spine, ...]":
-        """Return what it is made from, each once."""
+        """Return what it is made from, each once; none where that is a request log."""
         rule = self.rule
+        if isinstance(rule, LoggedRequests):
+            return ()
         found = (rule.positives, rule.candidates) if isinstance(rule, NegativePairs) else (rule.source,)
         return tuple(dict.fromkeys(found))
 
@@ -236,7 +285,9 @@ class Spine:
 
     @property
     def join_keys(self) -> tuple[str, ...]:
-        """Return the keys of its entity; none where it has the columns of a source."""
+        """Return the keys of its entity or service; none where it has the columns of a source."""
+        if isinstance(self.rule, LoggedRequests):
+            return tuple(dict.fromkeys(key for view in self.rule.service.views for key in view.join_keys))
         entity = None if isinstance(self.rule, ChosenEvents) else self.rule.entity
         return () if entity is None else entity.join_keys
 
@@ -251,6 +302,9 @@ class Spine:
             case NegativePairs(positives, candidates, ratio, entity):
                 keys = None if entity is None else entity.join_keys
                 return ("negatives", text_of_read(positives), text_of_read(candidates), repr(ratio), repr(keys))
+            case LoggedRequests(service, share, since):
+                fields = (dict(service.request), dict(service.bounded))
+                return ("requests", self.rule.table, repr(self.join_keys), repr(fields), repr(share), repr(since))
 
 
 def validate_share(culprit: str, word: str, share: object) -> float:

@@ -12,7 +12,7 @@ from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandV
 from feature_platform.declarations.project import Declaration, Project
 from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.spine import ActiveKeys, Spine
+from feature_platform.declarations.spine import ActiveKeys, LoggedRequests, Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import FeatureSelection, FeatureView, is_windowed, view_of
@@ -154,6 +154,11 @@ class ColumnGraph:
             yield name, tuple((asset.asset, root) for root in roots) or behind
 
     def _columns_of_spine(self, spine: Spine) -> Iterator[tuple[str, tuple[Column, ...]]]:
+        if isinstance(spine.rule, LoggedRequests):
+            fields = (name for name in self.schemas.schema_of(spine) if name != SPINE_TIME)
+            yield SPINE_TIME, ()
+            yield from ((name, ((_REQUEST, name),)) for name in fields)
+            return
         moments = (each for each in spine.inputs if each.event_time is not None)
         yield SPINE_TIME, tuple((each.asset, str(each.event_time)) for each in moments)
         names = [*spine.join_keys] if isinstance(spine.rule, ActiveKeys) else self.schemas.schema_of(spine)

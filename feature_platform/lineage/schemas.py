@@ -8,10 +8,12 @@ from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.rows import as_events, prepare_rows, table_rows
 from feature_platform.compute.transforms.unions import rows_of_read
 from feature_platform.declarations.label import Label
+from feature_platform.declarations.naming import SPINE_TIME
+from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.spine import Spine
+from feature_platform.declarations.spine import LoggedRequests, Spine
 from feature_platform.declarations.view import FeatureView
-from feature_platform.ground.clock import EPOCH
+from feature_platform.ground.clock import EPOCH, UTC
 from feature_platform.offline import OfflineStore
 
 
@@ -38,10 +40,17 @@ class ProjectSchemas:
         """Return the columns of what a view or label is made from, by table."""
         return {each.asset: self.schema_of(each) for each in view.inputs}
 
+    def _key_types(self, service: FeatureService) -> dict[str, pl.DataType]:
+        """Return the types of the join keys of a service."""
+        keys = {name: (view.original, key) for view in service.views for name, key in view.own_keys.items()}
+        return {name: self.schema_of(view)[key] for name, (view, key) in keys.items()}
+
     def _make(self, asset: Source | FeatureView | Label | Spine) -> pl.Schema:
         match asset:
             case Source():
                 return prepare_rows(asset, asset.connector.scan(asset.name)).collect_schema()
+            case Spine(rule=LoggedRequests(service)):
+                return pl.Schema({SPINE_TIME: UTC} | self._key_types(service) | dict(service.request))
             case Spine():
                 return pl.Schema({name: dtype for each in asset.inputs for name, dtype in self.schema_of(each).items()})
             case _:

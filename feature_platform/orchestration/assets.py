@@ -13,7 +13,7 @@ from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.spine import ActiveKeys, Spine
+from feature_platform.declarations.spine import ActiveKeys, LoggedRequests, Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground.clock import duration_of
@@ -112,7 +112,9 @@ def spine_asset(spine: Spine, project: Project) -> dg.AssetsDefinition:
             published = materialize_asset(spine, store, None, project.partitions, run_id=context.run.run_id)
         yield from run_events(context, spine, published, store, project)
 
-    rule, names = spine.rule, ", ".join(f"`{each.name}`" for each in spine.origins)
+    rule = spine.rule
+    origins = [rule.service] if isinstance(rule, LoggedRequests) else spine.origins
+    names = ", ".join(f"`{each.name}`" for each in origins)
     facts: dict[str, object] = {"join_keys": ", ".join(spine.join_keys) or "none"}
     if isinstance(rule, ActiveKeys):
         facts |= {"cadence": repr(rule.cadence), "active": rule.active}
@@ -123,7 +125,7 @@ def spine_asset(spine: Spine, project: Project) -> dg.AssetsDefinition:
         metadata=facts,
         tags={"kind": "spine"},
     )
-    deps = [dg.AssetDep(asset_key(each.asset)) for each in spine.inputs]
+    deps = [dg.AssetDep(asset_key(each.asset)) for each in asset_upstream(spine)]
     return _asset(spine, project, body, described, deps, when_data_changed())
 
 

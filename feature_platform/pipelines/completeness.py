@@ -15,11 +15,11 @@ from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.enrichment import Enrichment
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.project import Asset, order_declarations
+from feature_platform.declarations.project import Asset, Declaration, order_declarations
 from feature_platform.declarations.row import EVENT_TIME
 from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.spine import Spine
+from feature_platform.declarations.spine import LoggedRequests, Spine
 from feature_platform.declarations.training_set import Stale, TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.ground.errors import IncompleteTables, IncompleteTablesRefused, TableNotFound
@@ -29,6 +29,7 @@ from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 from feature_platform.pipelines.candidates.changed_inputs import touched_by_dimension
 from feature_platform.pipelines.candidates.pinned import held_partitions_in
+from feature_platform.pipelines.candidates.requests import has_other_requests
 from feature_platform.pipelines.candidates.shared import Span
 from feature_platform.pipelines.candidates.touched import touched_of
 
@@ -94,7 +95,7 @@ def incomplete_tables(
     read = _columns_read(wanted)
     incomplete: list[IncompleteTable] = []
     newest: dict[str, Contents] = {}
-    for asset in order_declarations(_assets(wanted)):
+    for asset in _assets_behind(wanted):
         if isinstance(asset, TrainingSet) or not isinstance(asset, Asset):
             continue
         version = pinned.get(asset.asset)
@@ -130,6 +131,16 @@ def report_incomplete(owner: str, found: Sequence[IncompleteTable], stale: Stale
     if stale == "refuse":
         raise IncompleteTablesRefused(owner, tables)
     warn(IncompleteTables(owner, tables), stacklevel=stacklevel + 1)
+
+
+def _assets_behind(wanted: Readable) -> tuple[Declaration, ...]:
+    """Return what is read and all that it is made of, upstream first.
+
+    A spine of requests is read for itself alone: what its service shows now says nothing of what it was asked.
+    """
+    read = tuple(_assets(wanted))
+    asked = tuple(each for each in read if isinstance(each, Spine) and isinstance(each.rule, LoggedRequests))
+    return (*order_declarations(each for each in read if each not in asked), *asked)
 
 
 def _assets(wanted: Readable) -> Iterator[Asset]:
@@ -186,6 +197,8 @@ def _stale_partitions(
             reasons.setdefault(key, change)
     if isinstance(asset, Spine):
         changed = [name for each in asset.inputs if _is_older(contents, newest.get(name := each.asset), name)]
+        if isinstance(asset.rule, LoggedRequests) and has_other_requests(asset.rule, store, states):
+            changed = [asset.rule.table]
         reasons = {key: f"{name} changed" for name in changed for key in states} | reasons
     elif not isinstance(asset, Source):
         for each in asset.source.members:

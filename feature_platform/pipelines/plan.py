@@ -12,6 +12,7 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import LoggedRequests, Spine
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.offline import OfflineStore
@@ -23,6 +24,7 @@ from feature_platform.pipelines.candidates.corrections import corrections_of
 from feature_platform.pipelines.candidates.looks import delivery_of
 from feature_platform.pipelines.candidates.losses import kept_losses, losses_of, undecided_losses
 from feature_platform.pipelines.candidates.pinned import held_partitions
+from feature_platform.pipelines.candidates.requests import has_other_requests
 from feature_platform.pipelines.candidates.touched import affected_partitions, end_of_partitions
 from feature_platform.pipelines.pushes.logged import unmerged_partitions
 
@@ -230,6 +232,9 @@ def _changes_upstream(
         inputs = changed_inputs(asset, store, grid) if known else {}
         return {key: f"{inputs[key]} changed" for key in known if key in inputs}
     reasons: dict[str, str] = {}
+    if isinstance(asset, Spine) and isinstance(asset.rule, LoggedRequests):
+        is_due = has_other_requests(asset.rule, store, states)
+        return dict.fromkeys(known, f"{asset.rule.table} changed") if is_due else {}
     for each in asset_upstream(asset):
         changed: dict[int, set[str]] = {}
         for key in (key for key in known if key not in reasons):

@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import polars as pl
 
-from feature_platform.compute.joins.pieces import Table
+from feature_platform.compute.joins.pieces import Table, rows_of_table
 from feature_platform.compute.joins.united import unite_pieces
 from feature_platform.compute.keys.join_keys import require_columns
 from feature_platform.compute.transforms.declared_types import read_features
 from feature_platform.compute.transforms.enriched import enrich_events, hold_rows
+from feature_platform.compute.transforms.rows import rows_read
 from feature_platform.compute.transforms.unions import Read, unite
 from feature_platform.declarations.label import Label
+from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import FeatureView, is_windowed
@@ -75,6 +77,20 @@ def states_of(read: Read, store: OfflineStore, versions: Mapping[str, int]) -> d
         joined = None if None in hashes else " ".join(map(str, hashes))
         found[key] = PartitionState(joined, sum(state.rows for state in own), None)
     return found
+
+
+def key_types(service: FeatureService, store: OfflineStore) -> dict[str, pl.DataType]:
+    """Return the types of all join keys of a service, as the tables of its views have them.
+
+    Raises:
+        TableNotFound: a view with join keys was never materialized.
+    """
+    types: dict[str, pl.DataType] = {}
+    for view in service.views:
+        if view.join_keys:
+            schema = rows_read(view, rows_of_table(pieces_of_view(view, store)[:1])).collect_schema()
+            types |= {column: schema[key] for column, key in view.own_keys.items() if column not in types}
+    return types
 
 
 def read_dimensions(

@@ -10,6 +10,7 @@ import polars as pl
 
 from feature_platform.compute.serving.answers import AnswerColumns
 from feature_platform.compute.serving.packed import stored_series_of
+from feature_platform.compute.serving.request_values import request_column
 from feature_platform.compute.serving.served_rows import NULL_VALUE, PRESENT
 from feature_platform.compute.serving.values import NULL, texts_of
 from feature_platform.compute.transforms.on_demand import Computation, on_demand_types
@@ -19,7 +20,6 @@ from feature_platform.declarations.row import EVENT_TIME
 from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import MissingRequestField
-from feature_platform.serving.request_values import request_column
 
 _PRESENT, _NULL = f'"{PRESENT}"'.encode(), f'"{NULL_VALUE}"'.encode()
 

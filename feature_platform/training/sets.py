@@ -20,6 +20,7 @@ from feature_platform.ground.errors import LeakageSuspected, TablePinned
 from feature_platform.ground.result_table import BriefResult, ResultTable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.stretches import read_stretches
+from feature_platform.pipelines.candidates.requests import CLIPPED
 from feature_platform.pipelines.candidates.shared import Span, profile_spec_of
 from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, report_incomplete
 from feature_platform.pipelines.publishing import Run
@@ -33,7 +34,6 @@ from feature_platform.training.leakage import Leak, find_leaks
 from feature_platform.training.plans import plan_set, rows_of_set, tables_of
 
 UNLABELLED = "rows_without_label"
-CLIPPED = "request_values_clipped"
 INCOMPLETE = "tables_stale_or_partly_filled"
 
 

@@ -7,27 +7,21 @@ corrections of a source without a known-at clock show here, and so does every fa
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from uuid import uuid4
 
 import msgspec
 import polars as pl
 
-from feature_platform.compute.joins.pieces import rows_of_table
 from feature_platform.compute.serving.comparison import COMPARED, compare_values, difference_count
-from feature_platform.compute.serving.keys import typed_parts
+from feature_platform.compute.serving.logged_requests import read_asked_rows
 from feature_platform.compute.serving.served_rows import PRESENT
 from feature_platform.compute.serving.values import series_of
-from feature_platform.compute.transforms.rows import rows_read
-from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.service import FeatureService
-from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
-from feature_platform.pipelines.tables import pieces_of_view
-from feature_platform.serving.request_values import request_column
+from feature_platform.pipelines.tables import key_types
 from feature_platform.training.historical import historical_features
 
 MOST = 20_000  # requests of one run; where there are more, a sample by id
@@ -113,43 +107,21 @@ def _read_answers(
     service: FeatureService, store: OfflineStore, logged: pl.DataFrame
 ) -> tuple[pl.DataFrame, Mapping[str, Sequence[bytes | None]]]:
     """Return the logged entities as a spine, and the served JSON texts of each feature, before gaps were filled."""
-    types = _key_types(service, store)
-    columns: dict[str, list[bytes]] = {name: [] for name in (*types, *service.request)}
-    moments: list[datetime] = []
+    owner = f"The request log of `{service.name}`"
+    asked = read_asked_rows(logged, key_types(service, store), service.request, owner)
     served: dict[str, list[bytes | None]] = {}
-    for row in logged.iter_rows(named=True):
-        entities = msgspec.json.decode(row["entities"], type=dict[str, list[msgspec.Raw]])
+    height = 0
+    for row in logged.select("values", "statuses", "features").iter_rows(named=True):
         values = msgspec.json.decode(row["values"], type=list[list[msgspec.Raw]])
         statuses = msgspec.json.decode(row["statuses"], type=list[list[str]])
         features = msgspec.json.decode(row["features"], type=list[str])
-        for name, texts in columns.items():
-            texts.extend(map(bytes, entities.get(name) or [msgspec.Raw(b"null")] * len(values)))
         for place, feature in enumerate(features):
-            texts_of_feature = served.setdefault(feature, [None] * len(moments))
+            texts_of_feature = served.setdefault(feature, [None] * height)
             texts_of_feature.extend(
                 bytes(each[place]) if status[place] == PRESENT else None
                 for each, status in zip(values, statuses, strict=True)
             )
-        moments.extend([row["at"]] * len(values))
+        height += len(values)
         for texts_of_feature in served.values():
-            texts_of_feature.extend([None] * (len(moments) - len(texts_of_feature)))
-    keys = {name: msgspec.json.decode(b"[%b]" % b",".join(columns[name])) for name in types}
-    log = f"The request log of `{service.name}`"
-    sent = {name: msgspec.json.decode(b"[%b]" % b",".join(columns[name])) for name in service.request}
-    request = [request_column(log, name, dtype, sent[name]) for name, dtype in service.request.items()]
-    time = pl.Series(SPINE_TIME, moments, UTC)
-    parts = typed_parts(types, keys, log) if types else []
-    return pl.DataFrame(list(chain(parts, request, [time]))), served
-
-
-def _key_types(service: FeatureService, store: OfflineStore) -> Mapping[str, pl.DataType]:
-    """Return the types of all join keys of a service, as its views have them."""
-    types: dict[str, pl.DataType] = {}
-    for view in service.views:
-        schema = _schema(view, store) if view.join_keys else pl.Schema()
-        types = {**{column: schema[key] for column, key in view.own_keys.items()}, **types}
-    return types
-
-
-def _schema(view: FeatureView, store: OfflineStore) -> pl.Schema:
-    return rows_read(view, rows_of_table(pieces_of_view(view, store)[:1])).collect_schema()
+            texts_of_feature.extend([None] * (height - len(texts_of_feature)))
+    return asked, served

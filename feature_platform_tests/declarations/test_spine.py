@@ -10,9 +10,10 @@ import feature_platform as fp
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.project import Project, order_declarations, upstream
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform_tests.shop import customer, daily, source
+from feature_platform_tests.shop import customer, daily, last_order, source
 
 ORDERS = source(daily())
+SHOP = fp.FeatureService("shop", [last_order(ORDERS)])
 FACTS = fp.Source("facts", fp.sources.Frame(daily()))
 
 
@@ -42,6 +43,15 @@ def weekly(**words: Any) -> fp.Spine:
             lambda: fp.Spine.every_key("weekly", source=ORDERS, entity="customer"),  # type: ignore[arg-type]
             "Spine `weekly` has entity='customer'. Give the fp.Entity whose keys are asked.",
         ),
+        (
+            lambda: fp.Spine.requests("asked", service=ORDERS),  # type: ignore[arg-type]
+            "Spine `asked` has service=Source `orders`. Give the fp.FeatureService that is asked.",
+        ),
+        (
+            lambda: fp.Spine.requests("asked", service=SHOP, since="soon"),
+            "Spine `asked`, since, is 'soon'. Write an ISO time such as `2013-03-01` or pass a datetime.",
+        ),
+        (lambda: fp.Spine.requests("asked", service=SHOP, share=0), "Spine `asked` has share=0."),
         (
             lambda: weekly(active="0d"),
             "Spine `weekly`, active, has the duration '0d'.",

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
+from feature_platform.compute.serving.request_values import request_column
 from feature_platform.compute.transforms.pushed import convert_push
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Project, project_of
@@ -25,7 +26,6 @@ from feature_platform.pipelines.plan import known_partitions, stale_assets
 from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform.pipelines.pushes.logged import unmerged_partitions
 from feature_platform.serving.publication import publish
-from feature_platform.serving.request_values import request_column
 from feature_platform_tests.assets import source_of, table_asset
 from feature_platform_tests.shop import at, daily, last_order, orders, source, spending, spine, told
 

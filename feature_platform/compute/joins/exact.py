@@ -92,6 +92,8 @@ def are_many(table: Table, columns: Sequence[str]) -> bool:
     heights = [piece.height for piece in table]
     if None in heights:
         return False
+    if not table:  # no row is asked for, so no piece of the table is reached
+        return False
     schema = table[0].rows.collect_schema()
     read = pl.Schema({name: schema[name] for name in columns if name in schema})
     return row_width(read) * sum(height or 0 for height in heights) > working_memory()

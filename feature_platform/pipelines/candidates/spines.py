@@ -13,7 +13,7 @@ from feature_platform.compute.spines.negatives import with_negatives
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.spine import ActiveKeys, ChosenEvents, NegativePairs, Spine
+from feature_platform.declarations.spine import ActiveKeys, ChosenEvents, LoggedRequests, NegativePairs, Spine
 from feature_platform.declarations.union import Union, title_of
 from feature_platform.ground import cadences, clock
 from feature_platform.ground.errors import ColumnCollision, InvalidDeclaration
@@ -22,6 +22,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.staging import collect_in_batches
 from feature_platform.pipelines.candidates.pinned import held_partitions
+from feature_platform.pipelines.candidates.requests import requests_candidate
 from feature_platform.pipelines.candidates.shared import candidate_of
 from feature_platform.pipelines.results import Candidate
 from feature_platform.pipelines.tables import read_rows
@@ -34,6 +35,8 @@ def spine_candidate(spine: Spine, store: OfflineStore) -> Candidate:
         TableNotFound: something that it is made from is not in the store.
         MissingColumns: that lacks a key, or a column that decides on the rows.
     """
+    if isinstance(spine.rule, LoggedRequests):
+        return requests_candidate(spine, spine.rule, store)
     versions = {each.asset: store.latest_version(each.asset) for each in spine.inputs}
     if WHOLE in held_partitions(spine, store):
         return candidate_of(spine, [], inputs=versions, held=[WHOLE])
