@@ -93,7 +93,8 @@ def find_leaks(
     """
     if not labels:
         return ()
-    of_values = _leaks_of_values(training_set, _sample(stretches), labels)
+    sample = _sample(stretches)
+    of_values = () if sample.is_empty() else _leaks_of_values(training_set, sample, labels)
     return (*_leaks_of_same_rows(training_set, store), *of_values, *_wasted_rows(training_set, parts))
 
 
