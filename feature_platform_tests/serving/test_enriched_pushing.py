@@ -1,6 +1,7 @@
 """Enriched exact views online: which are served in parts, what a push answers, and what waits for a run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,18 @@ import pytest
 import feature_platform as fp
 from feature_platform.compute.serving.entries import ORIGIN, PUSHED
 from feature_platform.compute.serving.parts import histories_of
+from feature_platform.compute.serving.served_rows import NotQuick
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import UTC
-from feature_platform.ground.errors import MissingColumns
+from feature_platform.ground.errors import MissingColumns, TooMuchWork
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
 from feature_platform.serving import online_features
 from feature_platform.serving.applying import Target
+from feature_platform.serving.catalogue import online_state_of
 from feature_platform.serving.publication import parts, publish
 from feature_platform.serving.pushing import push
-from feature_platform.serving.service import ServedService
+from feature_platform.serving.service import ServedService, WorkBounds
 from feature_platform.upkeep.orphans import drop_orphans
 from feature_platform.verification.consistency import check_consistency
 from feature_platform_tests.shop import at, customer
@@ -164,7 +167,9 @@ def test_publishing_again_changes_nothing_and_a_changed_table_changes_its_histor
     prices = shop.prices.connector.frame.with_columns(pl.col("price") * 2)  # type: ignore[attr-defined]
     dearer = fp.Source("prices", fp.sources.Frame(prices), entity=product, event_time="since", partitioned=False)
     fp.materialize(dearer, shop.store)
+    assert online_state_of(shop.view, shop.store, shop.online).behind == "sources/prices changed"
     assert publish(shop.view, shop.store, shop.online, now=NOW)[0].how != "unchanged"
+    assert online_state_of(shop.view, shop.store, shop.online).behind is None
     shop.agree()
 
 
@@ -218,6 +223,33 @@ def test_answers_say_which_entities_see_a_pushed_row_of_another_table(tmp_path: 
         served.rows({"customer": ["ann", "bob", "ivy"]}, 3, NOW)
     rows = seen[shop.view][1].rows
     assert [row[ORIGIN] == PUSHED for row in rows] == [True, True, False]
+
+
+def test_rows_of_other_tables_count_as_work(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, same)
+    with shop.online.reader() as reader:
+        served = ServedService(fp.FeatureService("shop_v1", [shop.view]), reader)
+        served.bounds = WorkBounds(events=2)  # of ann: two events, and three rows of their products
+        with pytest.raises(TooMuchWork, match="enriched from 3 rows"):
+            served.rows({"customer": ["ann"]}, 1, NOW)
+        served.bounds = WorkBounds(events=5, at_once=5)
+        with pytest.raises(NotQuick):
+            served.rows({"customer": ["ann"]}, 1, NOW)
+
+
+def test_a_push_to_a_member_of_a_union_reaches_its_enriched_view(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, same)
+    other = fp.Source("others", fp.sources.Frame(shop.orders.connector.frame), event_time="at", partitioned=False)  # type: ignore[attr-defined]
+    both = fp.Union("both", {"own": shop.orders, "other": other}, tag="channel")
+    view = shop.declare(lambda rows: rows.filter(pl.col("channel") == "other"), source=both, name="other_spent")
+    fp.materialize(view, shop.store)
+    publish(view, shop.store, shop.online, now=NOW)
+    target = replace(shop.target, views=[view])
+    assert shop.ask(view) == (20.0 + 10.0, "FR")
+    row = pl.DataFrame([("ann", 1, at(1.75), 1.0, False)], schema=ORDERS, orient="row")
+    assert list(push(other, row, target, now=NOW)) == ["other_spent"]
+    assert list(push(shop.orders, row, target, now=NOW)) == ["other_spent"]
+    assert shop.ask(view) == (20.0 + 10.0 + 11.0, "IT")
 
 
 def test_a_consistency_check_leaves_out_what_pushes_changed_and_finds_nothing_else(tmp_path: Path) -> None:
