@@ -43,6 +43,11 @@ class TableKind(StrEnum):
     LATE = "late", Beside.ASSET, "Rows of a source that came later than the declared lateness."
     PROFILES = "profiles", Beside.ASSET, "The profiles of partitions and windows: a row for each of their columns."
     LAYOUTS = "layouts", Beside.ASSET, "The bins in which profiles count the values of a column."
+    STATES = (
+        "states",
+        Beside.ASSET,
+        "Rows that stand for all events before a month, from which lifetimes go on; losing them loses nothing.",
+    )
     MONITORING = "monitoring", Beside.ASSET, "The results of monitoring: a row for each thing that was checked."
 
     PUSHES = "pushes", Beside.SOURCE, "The rows that were pushed to a source, with the push that each came in."

@@ -65,6 +65,9 @@ COVERED = "fp_covered"  # up to when a table is complete, for the label of a row
 WHEN_FOUND = "fp_when_found"  # the time of the row that is a label
 INPUT = "fp_input_"  # and a reference: an input of an on-demand view that is not shown
 
+# in lifetimes
+SLOT = "fp_slot_"  # and a number: what a lifetime keeps of each event, and of all events that a state stands for
+
 # in spines
 FIRST_INSTANT = "fp_first_instant"  # the place of the first instant at which an event is seen
 PAST_INSTANT = "fp_past_instant"  # the place past the last one whose window holds it

@@ -3,6 +3,7 @@
 Their names are those of delta-rs, so that vacuum and `refuse_foreign_files` recognize what a dead writer left.
 """
 
+import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -144,6 +145,17 @@ def live_files(table: DeltaTable) -> dict[str, list[LiveFile]]:
     for file in sorted(LiveFile(*values) for values in zip(*columns, strict=True)):
         by_partition.setdefault(file.key, []).append(file)
     return by_partition
+
+
+def digests_of_files(table: DeltaTable) -> dict[str, str]:
+    """Return a digest of the names of the files of each partition of a table that has some.
+
+    While it is the same, so are the rows and their order: files never change.
+    """
+    return {
+        key: hashlib.blake2b("\n".join(file.path for file in files).encode(), digest_size=8).hexdigest()
+        for key, files in live_files(table).items()
+    }
 
 
 def _cuts(rows: pl.DataFrame, sort_by: Sequence[str]) -> list[int]:

@@ -1,13 +1,14 @@
 """Maintenance: keeps all tables of a store fast and small, and the versions behind training sets readable."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 from feature_platform.ground.progress import count_steps
 from feature_platform.ground.table_names import TableKind, kind_of_table
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.upkeep import Maintenance
-from feature_platform.pipelines.tables import known_tables
+from feature_platform.pipelines.tables import STATES_RETENTION, known_tables
 
 
 def maintain_all(
@@ -37,8 +38,11 @@ def maintain_all(
     names = known_tables(store) if tables is None else tables
     pinned = pinned_versions(store, names)
     run = run_id or uuid4().hex
+    brief = replace(store, retention=STATES_RETENTION)  # of states, whose former versions nobody asks for
     return [
-        store.maintain(name, stamp=CommitStamp(run, name, ""), keep_versions=sorted(pinned.get(name, ())))
+        (brief if kind_of_table(name) is TableKind.STATES else store).maintain(
+            name, stamp=CommitStamp(run, name, ""), keep_versions=sorted(pinned.get(name, ()))
+        )
         for name in count_steps(names, "maintaining tables", len(names))
     ]
 

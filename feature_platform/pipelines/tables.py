@@ -21,6 +21,8 @@ from feature_platform.ground.table_names import TableKind, is_asset, table_names
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 
+STATES_RETENTION = "1d"  # of the files of replaced states of lifetimes, which nobody asks for again
+
 
 def known_tables(store: OfflineStore, services: Iterable[str] = ()) -> list[str]:
     """Return the names of the tables of a store, sorted.

@@ -21,6 +21,7 @@ STORED = {  # what a kind is called in stores that were written before, with the
     "late": ("sources/orders", "late/sources/orders", "sources/orders"),
     "profiles": ("views/spending", "profiles/views/spending", "views/spending"),
     "layouts": ("views/spending", "layouts/views/spending", "views/spending"),
+    "states": ("views/spending", "states/views/spending", "views/spending"),
     "monitoring": ("training_sets/buying", "monitoring/training_sets/buying", "training_sets/buying"),
     "pushes": ("orders", "pushes/orders", "sources/orders"),
     "unreadable": ("orders", "unreadable/orders", "sources/orders"),
@@ -70,7 +71,7 @@ def test_the_tables_of_some_assets_and_services_are_those_that_belong_to_them_an
 
     names = list(table_names_of(assets, services))
 
-    assert len(names) == len(set(names)) == 3 + (1 + 5 + 3) + (1 + 5) + 4
+    assert len(names) == len(set(names)) == 3 + (1 + 6 + 3) + (1 + 6) + 4
     assert {owner_of(name) for name in names} == {None, "sources/orders", "labels/bought", "services/shop"}
     assert {"pushes/orders", "late/sources/orders", "skew/shop", "runs"} <= set(names)
     assert not {"pushes/bought", "units/bought"} & set(names)

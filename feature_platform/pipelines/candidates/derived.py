@@ -18,6 +18,7 @@ from feature_platform.ground.progress import count_steps
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.pipelines.candidates.changed_inputs import changed_inputs
+from feature_platform.pipelines.candidates.lifetime_states import LifetimeStates
 from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of
 from feature_platform.pipelines.candidates.pinned import held_partitions
 from feature_platform.pipelines.candidates.shared import Span, candidate_of, requested_partitions
@@ -68,8 +69,9 @@ def derived_candidate(
     rows_in = sum(
         source.count_rows_taken(_span_of(each, grid), events) for each, events in zip(stretches, read, strict=True)
     )
-    works = [work for each, events in zip(stretches, read, strict=True) for work in _plan_parts(source, each, events)]
-    works = works or [partial(_make_part, source, None, _empty_span(grid))]
+    plan = partial(_plan_parts, source, LifetimeStates(source, store))
+    works = [work for each, events in zip(stretches, read, strict=True) for work in plan(each, events)]
+    works = works or [partial(_make_part, source, None, None, _empty_span(grid))]
     return candidate_of(
         asset,
         (work() for work in count_steps(works, f"{asset.asset}: parts of partitions", len(works))),
@@ -82,7 +84,9 @@ def derived_candidate(
     )
 
 
-def _plan_parts(source: Upstream, keys: Sequence[str], events: pl.LazyFrame) -> list[Callable[[], pl.DataFrame]]:
+def _plan_parts(
+    source: Upstream, states: LifetimeStates, keys: Sequence[str], events: pl.LazyFrame
+) -> list[Callable[[], pl.DataFrame]]:
     """Return what makes the rows of neighbouring partitions, a part at a time; few rows are read once for all parts.
 
     What a windowed view makes of a partition is at most a row for each key and instant. Each part reads what its
@@ -99,7 +103,7 @@ def _plan_parts(source: Upstream, keys: Sequence[str], events: pl.LazyFrame) -> 
     else:
         columns = len(source.enrich(source.all_events).collect_schema())
         parts = parts_of({key: source.rows.get(key, 0) for key in keys}, columns)
-    return [partial(_make_part, source, inputs, _span_of(part, grid)) for part in parts]
+    return [partial(_make_part, source, inputs, states, _span_of(part, grid)) for part in parts]
 
 
 def _windowed_parts(source: Upstream, view: FeatureView, keys: Sequence[str], key_count: int) -> list[list[str]]:
@@ -114,9 +118,14 @@ def _windowed_parts(source: Upstream, view: FeatureView, keys: Sequence[str], ke
     return [list(keys[at : at + longest]) for at in range(0, len(keys), longest)]
 
 
-def _make_part(source: Upstream, inputs: pl.DataFrame | None, span: Span) -> pl.DataFrame:
-    """Make the rows of a span of time, from inputs in memory, or from what is read for it."""
+def _make_part(
+    source: Upstream, inputs: pl.DataFrame | None, states: LifetimeStates | None, span: Span
+) -> pl.DataFrame:
+    """Make the rows of a span of time, from inputs in memory, from a state and later events, or from all it needs."""
     asset = source.asset
+    rows = states.make_windows(span) if inputs is None and states is not None else None
+    if rows is not None and isinstance(asset, FeatureView):
+        return require_small_values(asset, rows)
     if inputs is None or not isinstance(asset, FeatureView):
         return _compute(asset, source.enrich(source.read_events(span)), span)
     with _explain_failures(asset):
