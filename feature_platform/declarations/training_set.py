@@ -24,6 +24,7 @@ Stale = Literal["warn", "refuse", "ignore"]
 Immature = Literal["drop", "keep", "watch"]
 _STALE: tuple[Stale, ...] = ("warn", "refuse", "ignore")
 _IMMATURE: tuple[Immature, ...] = ("drop", "keep", "watch")
+_PYTHON = ".python_udf()"  # as Polars writes the call of a Python function in an expression
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -129,6 +130,7 @@ class TrainingSet:
             if value is not None:
                 validate_kind(culprit, word, value, kind, remedy)
             object.__setattr__(self, word, value)
+        _check_where(culprit, where)
         object.__setattr__(self, "stale", validate_stale(culprit, stale))
         object.__setattr__(self, "owner", validate_owner(culprit, owner))
         object.__setattr__(self, "description", description)
@@ -143,6 +145,16 @@ class TrainingSet:
         if not isinstance(self.horizon, Mapping):
             return None if label.aggregations else self.horizon
         return self.horizon.get(label.name)
+
+
+def _check_where(culprit: str, where: pl.Expr | None) -> None:
+    """Refuse a condition that calls a function of Python: the code version does not see what that says."""
+    if where is not None and _PYTHON in str(where):
+        raise InvalidDeclaration(
+            culprit,
+            "has a `where` that calls a function of Python",
+            "Write it with expressions of Polars, or make a feature of it in a view.",
+        )
 
 
 def _labels_of(culprit: str, label: Label | None, labels: object) -> tuple[Label, ...]:

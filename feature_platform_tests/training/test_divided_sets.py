@@ -103,6 +103,20 @@ def test_gaps_are_filled_by_what_training_rows_teach(store: fp.OfflineStore) -> 
     assert statistics["learnt_from"].item() == train["last_amount"].count()
 
 
+def test_a_where_that_calls_a_function_of_python_is_refused_when_it_is_declared(store: fp.OfflineStore) -> None:
+    amount = pl.col("last_amount")
+    for where in (
+        amount.map_batches(lambda each: each > 5, return_dtype=pl.Boolean, is_elementwise=True),
+        amount.is_null() | amount.map_elements(lambda each: bool(each % 7 > 5), return_dtype=pl.Boolean),
+    ):
+        with pytest.raises(InvalidDeclaration) as refused:
+            training(store, where=where)
+        assert str(refused.value) == (
+            "Training set `buying` has a `where` that calls a function of Python. Write it with expressions of Polars, "
+            "or make a feature of it in a view."
+        )
+
+
 def test_a_sample_keeps_keys_whole(store: fp.OfflineStore) -> None:
     everything = fp.build_training_set(training(store), store).rows.collect()
     rows = fp.build_training_set(training(store, sample=fp.Sample(0.5, by=["customer"])), store).rows.collect()
