@@ -143,6 +143,27 @@ def test_a_view_whose_events_are_not_found_by_the_key_of_a_row_waits_for_a_run(n
     assert (shop.push_order(), shop.push_price(12.0)) == ([], [])
 
 
+def test_a_view_that_is_enriched_by_a_key_of_bytes_waits_for_a_run(tmp_path: Path) -> None:
+    keyed = pl.DataFrame({"customer": ["ann"], "at": [at(1)], "id": [b"x"]}, schema_overrides={"at": UTC})
+    orders = fp.Source("orders", fp.sources.Frame(keyed), event_time="at", partitioned=False)
+    priced = pl.DataFrame({"id": [b"x"], "price": [3.0]})
+    prices = fp.Source("prices", fp.sources.Frame(priced), entity=product)
+    declare = fp.feature_view(
+        entity=customer,
+        source=orders,
+        enrich=[prices["price"]],
+        aggregations=[fp.Sum("price", windows=["2d"])],
+        accuracy="exact",
+        name="by_bytes",
+    )
+    view, store, online = declare(same), fp.OfflineStore(tmp_path / "store"), Lmdb(tmp_path / "online", map_size=2**22)
+    fp.materialize(view, store)
+    publish(view, store, online, now=NOW)
+    assert online.views() == ["by_bytes"]
+    answer = online_features(view, pl.DataFrame({"customer": ["ann"]}), online, NOW)
+    assert answer["price_sum_2d"].to_list() == [3.0]
+
+
 def test_a_key_with_very_many_rows_in_reach_makes_the_view_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

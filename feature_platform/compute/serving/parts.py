@@ -11,15 +11,18 @@ from functools import lru_cache
 import polars as pl
 
 from feature_platform.compute.plans.functions import keeps_columns, works_row_by_row
+from feature_platform.compute.serving.keys import key_expr
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.lineage import columns_read
 from feature_platform.declarations.cadence import Cadence
+from feature_platform.declarations.enrichment import Enrichment
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.source import Source, Transform
 from feature_platform.declarations.union import Union
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.declarations.windowing import ViewKind, Windowing
+from feature_platform.ground.errors import WrongColumnType
 from feature_platform.ground.working_columns import ENTITY
 
 WHOLE_HISTORY = 2**62  # the length of a tile that holds all rows of a key, in microseconds
@@ -129,7 +132,7 @@ def plan_parts(view: FeatureView, source: pl.Schema, dimensions: Mapping[str, pl
         source: the columns of its source, as events have them.
         dimensions: those of the tables that enrich it.
     """
-    if not _can_be_parts(view):
+    if not _can_be_parts(view) or not all(_can_be_found(dimensions[each.asset], each) for each in view.enrichments):
         return None
     given = schema_given(view, source, dimensions)
     if any(name not in source for name in view.join_keys) or not works_row_by_row(view.transform, given):
@@ -168,6 +171,15 @@ def _can_be_parts(view: FeatureView) -> bool:
     if view.kind is not ViewKind.EXACT or not view.enrichments or is_windowed(view.source):
         return False
     return all(each.cadence is None and each.on for each in view.enrichments)
+
+
+def _can_be_found(rows: pl.Schema, by: Enrichment) -> bool:
+    """Tell whether the key of another table can be one of the online store, which has no lists and no bytes as keys."""
+    try:
+        key_expr({key: rows[key] for key in by.on.values()})
+    except WrongColumnType:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1_000)
