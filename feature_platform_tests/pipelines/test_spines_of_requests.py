@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -22,6 +23,8 @@ from feature_platform.pipelines.plan import stale_assets
 from feature_platform.serving.catalogue import catalogue_of
 from feature_platform.serving.request_log import LoggedAnswer, RequestLog
 from feature_platform_tests.shop import at, customer, daily, last_order, source
+from feature_platform_tests.verification.test_consistency import NOW, published
+from feature_platform_tests.verification.test_skew import ask
 
 Asked = Mapping[str, Sequence[object]]
 
@@ -186,6 +189,22 @@ def test_labels_of_what_was_asked_wait_until_they_are_final(asked: fp.OfflineSto
     assert [str(each) for each in fp.incomplete_tables(training, asked)] == [
         "`spines/asked` (is stale: requests/shop changed)"
     ]
+
+
+def test_the_features_of_what_was_asked_are_those_that_were_served(store: fp.OfflineStore, tmp_path: Path) -> None:
+    online = fp.online.Lmdb(tmp_path / "online")
+    service = published(store, online)
+    asked_for: Asked = {"customer": ["ann", "bob"], "limit": [3.0, 50.0]}
+    for name, moment in (("a", NOW), ("b", at(5, 20))):
+        ask(service, store, online, name, now=moment, who=asked_for)
+    spine = made(fp.Spine.requests("asked", service=service), store)
+    logged = store.read("requests/shop").collect().sort("at")
+    names = json.loads(logged["features"][0])
+    served = [dict(zip(names, row, strict=True)) for text in logged["values"] for row in json.loads(text)]
+
+    rows = fp.historical_features(service, spine, store).collect().sort("event_timestamp", "customer")
+
+    assert rows.select(names).to_dicts() == served
 
 
 def test_what_was_asked_comes_from_the_request_in_lineage_and_is_in_the_catalogue(store: fp.OfflineStore) -> None:
