@@ -19,6 +19,8 @@ from feature_platform.pipelines.plan import stale_assets
 from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import at, customer, hashes
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 product = fp.Entity("product", join_keys=["id"])
 GRID = fp.Partitions("daily", start=at(), end=at(8))
 ORDERS: dict[str, Any] = {"customer": pl.String, "product": pl.Int64, "at": UTC}

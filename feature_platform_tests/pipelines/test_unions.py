@@ -34,6 +34,8 @@ from feature_platform_tests.union_shop import (
     views_of,
 )
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 UTC = pl.Datetime("us", "UTC")
 AMOUNTS: list[float | None] = [1.0, 2.0, 3.0, None, float("nan"), float("inf")]
 ROW = st.builds(

@@ -28,6 +28,8 @@ from feature_platform.upkeep.orphans import drop_orphans
 from feature_platform.verification.consistency import check_consistency
 from feature_platform_tests.shop import at, customer
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 product = fp.Entity("product", join_keys=["id"])
 brand = fp.Entity("brand", join_keys=["brand"])
 NOW = at(2)

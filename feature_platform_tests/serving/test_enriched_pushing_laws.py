@@ -24,6 +24,8 @@ from feature_platform_tests.effort import is_thorough
 from feature_platform_tests.serving.enriched_shop import ASKED, DAYS, EnrichedShop
 from feature_platform_tests.shop import at
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 Row = tuple[Any, ...]
 MOMENTS = st.integers(1, 4 * DAYS - 1).map(lambda number: at(number / 4))
 PRODUCTS = st.sampled_from([1, 1, 1, 2, None])

@@ -33,6 +33,8 @@ from feature_platform_tests.effort import is_thorough, tries
 from feature_platform_tests.shop import at, customer, same
 from feature_platform_tests.union_shop import Row, frame, union_of
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 DAYS = 3
 MEMBERS = ("web", "shop")
 ASKED = pl.DataFrame({"customer": ["ann", "bob", "nobody"]})

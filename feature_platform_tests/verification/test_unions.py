@@ -16,6 +16,8 @@ from feature_platform.serving.catalogue import catalogue_of, online_state_of
 from feature_platform_tests.shop import at
 from feature_platform_tests.union_shop import GRID, Row, labels_of, spines_of, union_of, views_of
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 WEB: list[Row] = [("ann", at(1), at(1), 1.0), ("ann", at(2), at(2), 2.0), ("bob", at(3), at(3), 4.0)]
 SHOP: list[Row] = [("ann", at(2), at(2), 8.0), ("bob", at(1), at(1), 16.0)]
 NOW = at(3, 12)
