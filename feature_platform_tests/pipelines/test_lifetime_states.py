@@ -111,7 +111,7 @@ def _always_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifetime_states, "FOLDED_ROWS", 5)
 
 
-@settings(derandomize=True, deadline=None, max_examples=tries(24, fewest=3), database=None, phases=[Phase.generate])
+@settings(derandomize=True, deadline=None, max_examples=tries(24, fewest=2), database=None, phases=[Phase.generate])
 @given(
     seed=st.integers(0, 10**6),
     known_at=st.sampled_from([None, "known"]),
@@ -122,7 +122,7 @@ def test_from_states_and_from_all_events_days_are_the_same_in_any_order_whatever
 ) -> None:
     chance = random.Random(seed)
     orders = make_orders(seed)
-    days = [15, 41, 49, 50, 76, 100]  # clocks in New York go forward on the 50th
+    days = [15, 49, 50, 100]  # clocks in New York go forward on the 50th
     chance.shuffle(days)
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setattr(lifetime_states, "WORTH_ROWS", 1)
@@ -136,7 +136,7 @@ def test_from_states_and_from_all_events_days_are_the_same_in_any_order_whatever
         take_in(later, store)
         assert_same_from_states(later, store, days)
         store.rollback("sources/orders", 0, stamp=CommitStamp("a person", "sources/orders", ""))
-        assert_same_from_states(later, store, days[:3])
+        assert_same_from_states(later, store, days[:2])
 
 
 def assert_same_from_states(view: FeatureView, store: fp.OfflineStore, days: Sequence[int]) -> None:
