@@ -206,6 +206,25 @@ def test_rows_that_no_event_in_reach_can_see_are_not_online(tmp_path: Path) -> N
     assert sorted(entry[0] for entry in entries if entry) == [1, 1]  # of each product the newest row
 
 
+def test_rows_that_are_kept_online_only_go_when_no_event_in_reach_can_see_them(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, same)
+    schema: Any = {"id": pl.Int64, "since": UTC, "price": pl.Float64, "brand": pl.Int64}
+    for number in range(4):
+        row = pl.DataFrame([(1, at(1.5 + number / 10), 30.0 + number, 7)], schema=schema, orient="row")
+        push(shop.prices, row, shop.target, now=NOW, to="online")
+    history = histories_of("spent", shop.online.views())[1]
+    counts: list[list[int]] = []
+    for later in (at(2), at(20)):
+        fresh = shop.prices.connector.frame.with_columns(pl.col("price") + len(counts) + 1)  # type: ignore[attr-defined]
+        grown = fp.Source("prices", fp.sources.Frame(fresh), entity=product, event_time="since", partitioned=False)
+        fp.materialize(grown, shop.store)
+        publish(shop.view, shop.store, shop.online, now=later)
+        with shop.online.reader() as reader:
+            _, entries = reader.get(history, sorted(shop.online.keys(history)))
+        counts.append([entry[0] for entry in entries if entry])
+    assert counts == [[6, 1], [1, 1]]  # of product 1 two rows of the table and four pushed ones, then the newest
+
+
 def test_a_row_that_holds_before_all_events_and_is_known_later_hides_the_others_only_then(tmp_path: Path) -> None:
     schema: Any = {"id": pl.Int64, "since": UTC, "loaded": UTC, "price": pl.Float64}
     rows = pl.DataFrame([(1, at(), at(), 10.0), (1, at(1), at(25), 11.0)], schema=schema, orient="row")

@@ -8,18 +8,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
+import numpy as np
 import polars as pl
 
 from feature_platform.compute.keys.join_keys import none_is_null
 from feature_platform.compute.serving.parts import ServedPart, ServedParts, histories_of, plan_parts, schema_given
+from feature_platform.compute.serving.tile_bytes import events_of, pack_rows
 from feature_platform.compute.serving.tiles import tile_length
 from feature_platform.compute.serving.view_tables import served_code
 from feature_platform.compute.transforms.rows import as_events
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import shift_moment
-from feature_platform.ground.working_columns import PREFIX
+from feature_platform.ground.working_columns import EVENT_PLACE, EVENT_TAG, PREFIX
 from feature_platform.offline import OfflineStore
-from feature_platform.online.base import OnlineStore
+from feature_platform.online.base import Carry, OnlineStore
 from feature_platform.pipelines.tables import read_dimensions, read_rows
 from feature_platform.serving.publication.base import OfflineVersion, RowsToServe, commits_of
 from feature_platform.serving.publication.exact import ExactVersion
@@ -94,16 +96,45 @@ class HistoryVersion(ExactVersion):
             raise HistoryTooLong
         return RowsToServe(rows, self.pieces)
 
+    @property
+    def carry(self) -> Carry:
+        """Return the function that keeps pushed rows that are not in the table, as long as they can be seen."""
+        carry = super().carry
+
+        def carry_in_reach(published: bytes | None, stored: bytes, tag: bytes) -> bytes | None:
+            carried = carry(published, stored, tag)
+            return None if carried is None else self._keep_in_reach(carried)
+
+        return carry_in_reach
+
+    def _keep_in_reach(self, entry: bytes) -> bytes | None:
+        """Return the rows of an entry that can still be seen; None where none of them was pushed."""
+        columns = self.table.features
+        rows = events_of([entry], [0], columns).with_row_index(EVENT_PLACE)
+        event, known = self._clocks
+        kept = rows.sort(event, known, maintain_order=True).filter(self._is_in_reach).sort(EVENT_PLACE)
+        if kept[EVENT_TAG].null_count() == kept.height:
+            return None
+        return pack_rows(kept, columns, np.array([0, kept.height]))[0]
+
     def _rows_in_reach(self) -> pl.LazyFrame:
         """Return the rows since the oldest event in reach, and before it of each key what some moment can still see."""
-        keys, event = list(self.view.join_keys), str(self.view.source.event_time)
-        known = self.view.source.known_at or event
-        reach = self.view.reach_us + tile_length(self.view.reach_us)
-        is_old = pl.col(event) < shift_moment(self.now, -reach)
-        hides = is_old & (pl.col(known) <= self.now)  # all that hold before it, at every moment from now on
-        after = hides.cast(pl.Int64).cum_sum(reverse=True).over(keys) - hides.cast(pl.Int64)
-        rows = self.rows(self.pieces).filter(none_is_null([*keys, event, known]))
-        return rows.sort(event, known, maintain_order=True).filter(~is_old | (after == 0))
+        keys, (event, known) = list(self.view.join_keys), self._clocks
+        rows = self.rows(self.pieces).filter(none_is_null(list(dict.fromkeys([*keys, event, known]))))
+        return rows.sort(event, known, maintain_order=True).filter(self._is_in_reach.over(keys))
+
+    @property
+    def _clocks(self) -> tuple[str, str]:
+        event = str(self.view.source.event_time)
+        return event, self.view.source.known_at or event
+
+    @property
+    def _is_in_reach(self) -> pl.Expr:
+        """Tell which rows of a key, in order of their clocks, an event in reach can see at some moment from now on."""
+        event, known = self._clocks
+        is_old = pl.col(event) < shift_moment(self.now, -self.view.reach_us - tile_length(self.view.reach_us))
+        hides = (is_old & (pl.col(known) <= self.now)).cast(pl.Int64)  # all that hold before it, from now on
+        return ~is_old | (hides.cum_sum(reverse=True) == hides)
 
 
 def _with_code(opened: OfflineVersion, view: FeatureView) -> OfflineVersion:
