@@ -110,8 +110,25 @@ def test_without_a_log_there_are_no_rows_until_somebody_asks(asked: fp.OfflineSt
     assert due() == {}
     asked.maintain("requests/shop")  # other files, the same rows
     assert due() == {}
-    log(asked, (at(4), who(["ann"], [1])))
+    log(asked, (at(3, 5), who(["ann"], [1])))  # of the same day: a run takes it in, and it asks for none
+    assert due() == {}
     assert made(spine, asked).height == 2
+    log(asked, (at(4), who(["ann"], [1])))
+    assert due() == {"spines/asked": "requests/shop changed"}
+    assert made(spine, asked).height == 3
+    assert due() == {}
+
+
+def test_requests_that_add_no_row_do_not_leave_a_spine_due(asked: fp.OfflineStore) -> None:
+    log(asked, (at(3), who(["ann"], [1])), (at(9), who(["bob"], [1])))
+    spine = fp.Spine.requests("asked", service=shop(), share=0.001)
+    project = Project("shop", fp.Partitions(), order_declarations([spine]))
+    assert made(spine, asked).height == 0
+    log(asked, (at(12), who(["ann"], [1])))
+    assert [each.asset for each in stale_assets(project, asked)] == ["spines/asked"]
+    assert made(spine, asked).height == 0
+
+    assert stale_assets(project, asked) == []
 
 
 def test_a_log_that_was_made_anew_is_read_again(asked: fp.OfflineStore) -> None:
@@ -185,7 +202,7 @@ def test_labels_of_what_was_asked_wait_until_they_are_final(asked: fp.OfflineSto
     assert told == [("ann", 5, True, 20.0, at(3)), ("eve", 100, None, 0.0, at(3))]
     assert built.manifest["rows_not_final"] == 1
     assert fp.incomplete_tables(training, asked) == ()
-    log(asked, (at(4), who(["bob"], [5])))
+    log(asked, (at(5), who(["bob"], [5])))
     assert [str(each) for each in fp.incomplete_tables(training, asked)] == [
         "`spines/asked` (is stale: requests/shop changed)"
     ]

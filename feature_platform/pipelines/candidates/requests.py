@@ -24,6 +24,7 @@ from feature_platform.pipelines.results import Candidate
 from feature_platform.pipelines.tables import key_types
 
 CLIPPED = "request_values_clipped"
+_NEWEST_DAY = "newest_request_day"
 
 
 def requests_candidate(spine: Spine, rule: LoggedRequests, store: OfflineStore) -> Candidate:
@@ -40,6 +41,7 @@ def requests_candidate(spine: Spine, rule: LoggedRequests, store: OfflineStore) 
         return candidate_of(spine, [], inputs=inputs, held=[WHOLE])
     version = inputs.get(rule.table)
     logged = pl.LazyFrame(schema=_LOGGED) if version is None else store.read(rule.table, version=version)
+    newest_day = _newest_day(logged)
     if rule.since is not None:
         logged = logged.filter(pl.col("at") >= pl.lit(rule.since, UTC))
     types, clipped, rows_in = key_types(rule.service, store), Counter[str](), 0
@@ -49,22 +51,34 @@ def requests_candidate(spine: Spine, rule: LoggedRequests, store: OfflineStore) 
         rows_in += batch.height
     rows = pl.concat(chosen).unique(maintain_order=True)
     rows = rows.sort(SPINE_TIME, *(name for name in hashable_columns(rows.schema) if name != SPINE_TIME))
+    extra = {_NEWEST_DAY: newest_day}
     notes = {CLIPPED: clipped.total()} if clipped else {}
-    return replace(candidate_of(spine, [rows], inputs=inputs, rows_in=rows_in, notes=notes), reshapes=True)
+    return replace(candidate_of(spine, [rows], inputs=inputs, rows_in=rows_in, notes=notes, extra=extra), reshapes=True)
 
 
 def has_other_requests(rule: LoggedRequests, store: OfflineStore, states: Mapping[str, PartitionState]) -> bool:
-    """Tell whether a request log has other rows than those that a spine was made from, or may have."""
+    """Tell whether a request log has requests of a later day (UTC) than those that a spine was made from.
+
+    A server writes every few seconds, and a spine, with the training sets over it, need not be made again as often.
+    """
     if WHOLE not in states or not store.exists(rule.table):
         return False
     read = states[WHOLE].inputs.get(rule.table)
     try:
-        return read is None or bool(store.changed_since(rule.table, read))
+        if read is not None and not store.changed_since(rule.table, read):
+            return False
     except VersionNotFound:  # the log was made anew, or its commits are older than what it keeps
         return True
+    return _newest_day(store.read(rule.table)) > states[WHOLE].extra.get(_NEWEST_DAY, "")
 
 
 _LOGGED = pl.Schema({"at": UTC, "entities": pl.String(), "statuses": pl.String()})
+
+
+def _newest_day(logged: pl.LazyFrame) -> str:
+    """Return the day of the newest request, such as `2024-05-01`; nothing where there is none."""
+    newest = logged.select(pl.col("at").max().dt.strftime("%Y-%m-%d")).collect().item()
+    return "" if newest is None else str(newest)
 
 
 def _asked_rows(
