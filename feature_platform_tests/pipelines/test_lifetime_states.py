@@ -111,7 +111,7 @@ def _always_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifetime_states, "FOLDED_ROWS", 5)
 
 
-@settings(derandomize=True, deadline=None, max_examples=tries(24, fewest=2), database=None, phases=[Phase.generate])
+@settings(derandomize=True, deadline=None, max_examples=tries(12, fewest=2), database=None, phases=[Phase.generate])
 @given(
     seed=st.integers(0, 10**6),
     known_at=st.sampled_from([None, "known"]),
