@@ -192,7 +192,8 @@ def _store(location: Location, planned: Sequence[DataFile], frames: Sequence[pl.
     with ExitStack() as undone:
         undone.callback(remove_files, location, planned)
         with ThreadPoolExecutor(_WRITERS) as pool:
-            sizes = list(chain.from_iterable(pool.map(store, together)))
+            stored = pool.map(store, together) if len(together) > 1 else map(store, together)
+            sizes = list(chain.from_iterable(stored))
         undone.pop_all()
     return [replace(file, size=size) for file, size in zip(planned, sizes, strict=True)]
 

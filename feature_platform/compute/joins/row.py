@@ -75,7 +75,8 @@ class RowJoin(FindingJoin):
                     if self.event_time_as:
                         events[rows] = ~event if self.forward else event
 
-                list(threads.map(look, np.array_split(asking, -(-len(asking) // _ROWS_AT_ONCE) or 1)))
+                parts = np.array_split(asking, -(-len(asking) // _ROWS_AT_ONCE) or 1)
+                list(threads.map(look, parts) if len(parts) > 1 else map(look, parts))
                 newest.carry(runs, horizon)
                 heights.append(height)
         return self.answer_at(table, heights, places, events)

@@ -29,6 +29,8 @@ _WORTH_A_THREAD = 50_000  # rows; below, handing over costs more than it saves
 def layouts_of(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str]) -> dict[str, Layout]:
     """Learn the layouts of some columns from all rows, or from about `SAMPLE` spread over all when there are more."""
     rows = sample_rows(frame.lazy().select(columns), SAMPLE)
+    if rows.height <= _WORTH_A_THREAD:
+        return {name: layout_of(rows[name]) for name in columns}
     with ThreadPoolExecutor(_THREADS) as threads:
         return dict(zip(columns, threads.map(lambda name: layout_of(rows[name]), columns), strict=True))
 
