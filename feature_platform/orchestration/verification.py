@@ -69,6 +69,7 @@ def skew_asset(service: FeatureService) -> dg.AssetsDefinition:
             "requests": found.requests,
             "entities": found.entities,
             "requests_skipped": found.skipped,
+            "features_of_another_type": list(found.retyped),
         }
 
     return _asset(

@@ -36,6 +36,7 @@ class SkewReport:
         requests, entities: how many were compared.
         skipped: how many requests were left out, because one run takes only so many.
         features: one row for each feature, as `compute.compared.compared` gives them; none without requests.
+        retyped: features of which values were served that are none of their present type. They are not compared.
     """
 
     service: str
@@ -43,6 +44,7 @@ class SkewReport:
     entities: int
     skipped: int
     features: pl.DataFrame
+    retyped: tuple[str, ...] = ()
 
     @property
     def differences(self) -> int:
@@ -76,7 +78,8 @@ def measure_skew(
     taken = fresh.bottom_k(most, by=pl.col("request_id").hash()).collect()
     skipped = fresh.select(pl.len()).collect().item() - taken.height
     asked, served = _read_answers(service, store, taken)
-    skew = SkewReport(service.name, taken.height, asked.height, skipped, _compare_values(service, store, asked, served))
+    features, retyped = _compare_values(service, store, asked, served)
+    skew = SkewReport(service.name, taken.height, asked.height, skipped, features, retyped)
     run = run_id or uuid4().hex
     rows = skew.features.select(
         pl.lit(run).alias("run_id"),
@@ -94,13 +97,23 @@ def _empty_skew(service: FeatureService) -> SkewReport:
 
 def _compare_values(
     service: FeatureService, store: OfflineStore, asked: pl.DataFrame, served: Mapping[str, Sequence[bytes | None]]
-) -> pl.DataFrame:
-    """Compare each feature that is declared now and was served then."""
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Compare each feature that is declared now and was served then; return also those of another type then."""
     raw = FeatureService(service.name, service.selections, full_names=service.full_names)
     offline = historical_features(raw, asked, store, stale="ignore").collect().drop(asked.columns)
-    offline = offline.select(name for name in offline.columns if name in served)
-    online = pl.DataFrame([series_of(name, dtype, served[name]) for name, dtype in offline.schema.items()])
-    return compare_values(asked, offline, online)
+    known = {name: dtype for name, dtype in offline.schema.items() if name in served}
+    read = {name: _read_values(name, dtype, served[name]) for name, dtype in known.items()}
+    online = pl.DataFrame([values for values in read.values() if values is not None])
+    retyped = tuple(name for name, values in read.items() if values is None)
+    return compare_values(asked, offline.select(online.columns), online), retyped
+
+
+def _read_values(name: str, dtype: pl.DataType, texts: Sequence[bytes | None]) -> pl.Series | None:
+    """Return served values in a type; None when one of them cannot be of it."""
+    try:
+        return series_of(name, dtype, texts)
+    except (pl.exceptions.InvalidOperationError, TypeError, ValueError):
+        return None
 
 
 def _read_answers(

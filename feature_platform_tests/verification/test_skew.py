@@ -110,3 +110,20 @@ def test_a_feature_that_is_declared_no_more_is_left_out(store: fp.OfflineStore, 
     fewer = fp.FeatureService("shop", [shop.views[1]])
 
     assert measure_skew(fewer, store, now=NOW).features["feature"].to_list() == ["last_amount"]
+
+
+def test_a_feature_that_was_served_in_another_type_is_named_and_not_compared(
+    tmp_path: Path, store: fp.OfflineStore, online: fp.online.Lmdb
+) -> None:
+    """The table was made anew with whole numbers; the log has the numbers of before."""
+    ask(published(store, online), store, online, "a")
+    anew, shop = fp.OfflineStore(tmp_path / "anew"), service(daily().with_columns(pl.col("amount").cast(pl.Int64)))
+    for view in shop.views:
+        fp.materialize(view, anew)
+    anew.append("requests/shop", store.read("requests/shop").collect(), stamp=fp.CommitStamp("r", "requests/shop", ""))
+
+    found = measure_skew(shop, anew, now=NOW)
+
+    assert found.retyped == ("amount_sum_2d", "last_amount", "amount_max_2d")
+    assert found.features["feature"].to_list() == ["count_2d", "amount_mean_1d", "over"]
+    assert found.differences == 0
