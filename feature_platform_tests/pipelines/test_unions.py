@@ -17,8 +17,10 @@ import feature_platform as fp
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.view import FeatureView
 from feature_platform.declarations.windowing import ViewKind
-from feature_platform.pipelines.materialization import lateness_of
+from feature_platform.ground.clock import moment_of
+from feature_platform.pipelines.materialization import lateness_of, materialize_asset
 from feature_platform.pipelines.plan import stale_assets
+from feature_platform.training.coverage import coverage_of
 from feature_platform_tests.effort import is_thorough, tries
 from feature_platform_tests.shop import at, customer, hashes
 from feature_platform_tests.union_shop import (
@@ -181,6 +183,21 @@ def test_rows_of_every_member_may_be_as_late_as_what_reads_the_union_says() -> N
     for member in union.members:
         assert lateness_of(member, [view]) == 2 * 86_400_000_000
         assert lateness_of(member, [labels_of(union)["ahead"]]) == 6 * 3_600_000_000
+
+
+@pytest.mark.parametrize("ends", [(6, 4), (4, 6)])
+def test_labels_are_final_and_spines_have_instants_as_far_as_all_members_go(ends: tuple[int, int], tmp_path) -> None:
+    store, union = fp.OfflineStore(tmp_path), union_of({name: draw_rows(1) for name in ("web", "shop")})
+    for member, end, start in zip(union.members, ends, (0, 1), strict=True):
+        fp.materialize(member, store, at(start), at(end), partitions=GRID)
+    spine = spines_of(union)["every"]
+    materialize_asset(spine, store, None, GRID)
+    assert store.read(spine.asset).select(pl.col("event_timestamp").max()).collect().item() == at(4)
+    label = labels_of(union)["ahead"]
+    versions = {name: store.latest_version(name) for name in label.tables_read}
+    found = coverage_of(label, store, versions, None)
+    assert [tuple(map(moment_of, stretch)) for stretch in found.stretches] == [(at(1), at(4))]
+    assert found.table == "sources/web_orders@0 and sources/shop_orders@0"
 
 
 @pytest.mark.parametrize("known", [True])
