@@ -7,10 +7,10 @@ from types import FunctionType, ModuleType
 
 import pytest
 
-from feature_platform_tests.effort import pick_some, repetitions
+from feature_platform_tests.effort import pick_some, repetitions, tries
 
 _PROCESSES = {"subprocess", "multiprocessing"}
-_REPEATING = {repetitions.__name__, pick_some.__name__}
+_REPEATING = {repetitions.__name__, pick_some.__name__, tries.__name__}
 _STARTERS = ("feature_platform_tests.racing", "feature_platform_tests.server.process", "feature_platform_tests.browser")
 
 

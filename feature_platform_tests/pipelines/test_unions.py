@@ -78,7 +78,7 @@ def assert_alike(one: dict[str, Any], other: dict[str, Any]) -> None:
 @settings(
     derandomize=not is_thorough(),
     deadline=None,
-    max_examples=tries(10, fewest=1),
+    max_examples=tries(6, fewest=1),
     database=None,
     phases=[Phase.generate],
 )

@@ -239,7 +239,7 @@ def test_a_first_publication_has_the_logged_pushes_of_every_member(tmp_path: Pat
 @settings(
     derandomize=not is_thorough(),
     deadline=None,
-    max_examples=tries(12, fewest=1),
+    max_examples=tries(6, fewest=1),
     database=None,
     phases=[Phase.generate],
 )
