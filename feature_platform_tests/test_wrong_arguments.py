@@ -9,7 +9,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.ground.errors import WrongArgument
-from feature_platform_tests.shop import daily, source, spending
+from feature_platform_tests.shop import at, daily, source, spending
 
 FUNCTIONS: dict[str, Callable[[object, fp.OfflineStore], object]] = {
     "materialize": lambda value, store: fp.materialize(value, store),
@@ -25,6 +25,8 @@ FUNCTIONS: dict[str, Callable[[object, fp.OfflineStore], object]] = {
     "plan_migration": lambda value, store: fp.plan_migration(value, store),
     "imputation_statistics": lambda value, store: fp.imputation_statistics(value, store),
     "definitions": lambda value, store: fp.definitions(value),
+    "push": lambda value, _: fp.push(value, pl.DataFrame(), None, now=at()),
+    "diff_versions": lambda value, store: fp.diff_versions(value, store, 0),
     "values_at": lambda value, store: fp.testing.values_at(value, {}, pl.DataFrame()),
     "example_frame": lambda value, store: fp.testing.example_frame(value),
 }
@@ -48,3 +50,11 @@ def test_a_module_is_told_by_its_name(name: str, tmp_path: Path) -> None:
 def test_a_declaration_of_another_kind_is_told_with_its_kind(tmp_path: Path) -> None:
     with pytest.raises(WrongArgument, match=r"the feature view `spending`\. It takes a training set"):
         fp.build_training_set(spending(source(daily(2))), fp.OfflineStore(tmp_path))
+
+
+def test_a_union_has_no_table_of_its_own(tmp_path: Path) -> None:
+    members = {name: fp.Source(name, fp.sources.Frame(daily(2)), event_time="at") for name in ("web", "shop")}
+    union = fp.Union("orders", members)
+    for name in ("push", "diff_versions"):
+        with pytest.raises(WrongArgument, match=r"the union `orders`\. It takes "):
+            FUNCTIONS[name](union, fp.OfflineStore(tmp_path))

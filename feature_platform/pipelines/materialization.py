@@ -80,7 +80,7 @@ def materialize(
         "fp.materialize",
         asset,
         (Source, Union, FeatureView, Label, Spine),
-        "a source, a feature view, a label or a spine",
+        "a source, a union, a feature view, a label or a spine",
     )
     assets = asset.members if isinstance(asset, Union) else [asset]
     results = materialize_each(assets, store, start, end, partitions=partitions, gone=gone, changed=changed, now=now)

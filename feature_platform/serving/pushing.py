@@ -22,6 +22,7 @@ from feature_platform.compute.serving.pushed import (
     rows_of_push,
 )
 from feature_platform.compute.serving.tables import ServedTable
+from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.declarations.windowing import ViewKind
@@ -59,6 +60,7 @@ def push(
         SpoolFailed: the disk refused; nothing was taken.
         OnlineStoreFailed: the online store cannot be read, or with `online` alone written; nothing was taken.
     """
+    require_kind("fp.push", source, Source, "a source, such as a member of a union")
     stored = target.columns(source)
     checked = accept_push(source, stored, rows, now, target.partitions)
     if to == "offline":

@@ -9,10 +9,13 @@ from functools import reduce
 
 import polars as pl
 
+from feature_platform.declarations.arguments import require_kind
+from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.declarations.view import is_windowed
+from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground.progress import count_steps
 from feature_platform.ground.result_table import ResultTable
 from feature_platform.ground.working_columns import AFTER, IN_AFTER, IN_BEFORE, OCCURRENCE, PARTITION, ROW
@@ -101,6 +104,8 @@ def diff_versions(
     Raises:
         TableNotFound, VersionNotFound: the table is not in the store, or does not keep a version.
     """
+    kinds = (Source, FeatureView, Label, Spine, TrainingSet)
+    require_kind("fp.diff_versions", asset, kinds, "a source, a feature view, a label, a spine or a training set")
     table = asset.asset
     versions = (before, store.latest_version(table) if after is None else after)
     states = [store.partition_states(table, version) for version in versions]

@@ -185,6 +185,17 @@ def test_rows_of_every_member_may_be_as_late_as_what_reads_the_union_says() -> N
         assert lateness_of(member, [labels_of(union)["ahead"]]) == 6 * 3_600_000_000
 
 
+def test_a_run_of_one_day_takes_in_the_days_that_windows_reach_of_every_member(tmp_path: Path) -> None:
+    held = {name: draw_rows(1) for name in ("web", "shop")}
+    found = []
+    for folder, read in (("union", union_of(held)), ("hand", by_hand(held))):
+        store, view = fp.OfflineStore(tmp_path / folder), views_of(read)["snapshot"]
+        fp.materialize(view, store, at(3), at(4), partitions=GRID)
+        found.append(hashes(store, view.asset))
+    assert found[0] == found[1]
+    assert len(found[0]) == 1
+
+
 @pytest.mark.parametrize("ends", [(6, 4), (4, 6)])
 def test_labels_are_final_and_spines_have_instants_as_far_as_all_members_go(ends: tuple[int, int], tmp_path) -> None:
     store, union = fp.OfflineStore(tmp_path), union_of({name: draw_rows(1) for name in ("web", "shop")})
