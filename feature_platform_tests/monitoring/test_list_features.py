@@ -63,7 +63,7 @@ def test_a_baseline_from_before_lengths_were_counted_learns_them_anew(store: fp.
         before = monitor_asset(view, found, store, KEYS[: LATE - 7], "before").rows
     assert set(before.filter(pl.col("column").is_in(LISTS), kind="drift")["metric"]) == {"null_rate"}
     published(store, found)
-    rows = monitor_asset(view, found, store, KEYS[LATE - 7 :], "after").rows
+    rows = monitor_asset(view, found, store, KEYS[LATE - 3 :], "after").rows
     drift = rows.filter(pl.col("kind") == "drift", pl.col("found").is_not_null(), pl.col("metric") == "ks")
     assert set(drift["column"]) >= LISTS
     assert rows.filter("alarm").is_empty()
@@ -80,7 +80,7 @@ def test_a_baseline_from_before_first_values_were_counted_learns_them_beside_wha
     assert set(before["column"]) >= LISTS
     assert not FIRSTS & set(before["column"])
     published(store, found)
-    rows = monitor_asset(view, found, store, KEYS[LATE - 7 :], "after").rows
+    rows = monitor_asset(view, found, store, KEYS[LATE - 3 :], "after").rows
     judged = rows.filter(pl.col("kind") == "drift", pl.col("found").is_not_null(), pl.col("metric") == "ks")
     assert set(judged["column"]) >= LISTS | FIRSTS
     assert rows.filter("alarm").is_empty()

@@ -123,7 +123,7 @@ def assert_alike(
 def test_it_tells_the_value_that_the_join_gives(tmp_path_factory: Any, known_at: str | None) -> None:
     reasons: Counter[Reason] = Counter()
 
-    @settings(derandomize=True, deadline=None, max_examples=tries(8, fewest=4), database=None, phases=[Phase.generate])
+    @settings(derandomize=True, deadline=None, max_examples=tries(8, fewest=2), database=None, phases=[Phase.generate])
     @given(
         events=EVENTS,
         corrected=EVENTS,
@@ -144,6 +144,6 @@ def test_it_tells_the_value_that_the_join_gives(tmp_path_factory: Any, known_at:
             reasons.update(assert_alike(view, store, moments))
 
     law()
-    drawn = {Reason.PRESENT, Reason.NULL_KEY, Reason.NO_ROW, Reason.NOT_YET, Reason.NULL_IN_ROW, Reason.EMPTY_WINDOW}
-    rare = {Reason.NOT_KNOWN_YET} if known_at and tries(8) == 8 else set()
-    assert set(reasons) >= drawn | rare, reasons
+    always = {Reason.PRESENT, Reason.NULL_KEY, Reason.NO_ROW, Reason.NOT_YET, Reason.NULL_IN_ROW, Reason.EMPTY_WINDOW}
+    late = {Reason.NOT_KNOWN_YET} if known_at else set()
+    assert tries(8) < 8 or set(reasons) >= always | late, reasons

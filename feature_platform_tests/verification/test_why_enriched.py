@@ -78,7 +78,7 @@ def views(events: list[Any], prices: list[Any], *, clock: bool, keeps: bool, dat
 
 
 @pytest.mark.parametrize(("clock", "dated"), [(False, True), (True, True), (False, False)])
-@settings(derandomize=True, deadline=None, max_examples=tries(8), database=None, phases=[Phase.generate])
+@settings(derandomize=True, deadline=None, max_examples=tries(8, fewest=1), database=None, phases=[Phase.generate])
 @given(events=EVENTS, prices=PRICES, corrected=PRICES, keeps=st.booleans(), asked=ASKED)
 def test_values_of_enriched_views_are_the_joins(
     tmp_path_factory: Any, clock, dated, events, prices, corrected, keeps, asked

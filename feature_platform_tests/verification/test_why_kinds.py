@@ -134,7 +134,6 @@ def test_each_value_is_the_joins_and_its_source_agrees(tmp_path: Path, name: str
     fp.materialize(made.original, store, at(-7), at(9), partitions=grid)
     moments = pick_some(
         [at(-9), at(-1, 5), at(0, 12), at(0, 13), at(1), at(1, 2), at(3, 6), at(4), at(4, 13), at(5, 5), at(8)],
-        fewest=4,
     )
     for who, friend in (("ann", "bob"), ("bob", "ann"), ("eve", "ann")):
         key = {name: part for name, part in (("customer", who), ("friend", friend)) if name in made.join_keys}

@@ -11,6 +11,7 @@ from feature_platform.ground.errors import InvalidKey, MissingColumns, MissingRe
 from feature_platform.verification.tracing.reading import read_key
 from feature_platform.verification.tracing.traced import Reason
 from feature_platform.verification.why import why
+from feature_platform_tests.effort import pick_some
 from feature_platform_tests.shop import at, customer, daily, source
 
 pytestmark = pytest.mark.usefixtures("unrecorded")
@@ -63,7 +64,7 @@ MOMENTS = [at(0, 3), at(0, 13), at(3), at(3, 13), at(6, 11), at(9)]
 @pytest.mark.parametrize(("who", "other"), [("ann", "bob"), ("bob", "ann"), ("ann", "eve"), (None, "ann")])
 @pytest.mark.filterwarnings("ignore::feature_platform.ground.errors.RequestValuesClipped")
 def test_each_column_is_what_the_join_gives(store: fp.OfflineStore, column: str, who: Any, other: Any) -> None:
-    for moment in MOMENTS:
+    for moment in pick_some(MOMENTS):
         key = {"customer": who, "friend": other, "price": 70.0}
         types: Any = {"customer": pl.String, "friend": pl.String, "event_timestamp": pl.Datetime("us", "UTC")}
         spine = pl.DataFrame({**key, "event_timestamp": moment}, schema_overrides=types)
