@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TypeVar
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 T = TypeVar("T")
 
@@ -33,6 +33,20 @@ def pick_some(cases: Sequence[T], *, fewest: int = 3) -> list[T]:
     """Return the cases that are tried under the current profile, spread over all; `full` has all of them."""
     many = min(len(cases), tries(len(cases), fewest=fewest))
     return [cases[place * len(cases) // many] for place in range(many)]
+
+
+def stories(examples: int, *, fewest: int = 1) -> settings:
+    """Return how a law is tried whose example is a story of half a second or more: as often as `tries` says.
+
+    A story that fails is told as it was drawn: to look for a shorter one would tell hundreds more.
+    """
+    return settings(
+        max_examples=tries(examples, fewest=fewest),
+        derandomize=not is_thorough(),
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+    )
 
 
 def is_thorough() -> bool:

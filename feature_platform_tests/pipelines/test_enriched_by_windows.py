@@ -93,7 +93,7 @@ EDGES = [(9, at()), (9, at(7))]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(derandomize=True, deadline=None, max_examples=tries(8, fewest=2), database=None, phases=[Phase.generate])
+@settings(derandomize=True, deadline=None, max_examples=tries(12, fewest=2), database=None, phases=[Phase.generate])
 @given(
     st.lists(ORDER, min_size=4, max_size=9),
     st.lists(CLICK, min_size=4, max_size=9),

@@ -111,7 +111,7 @@ def once(rows: Rows) -> Rows:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(derandomize=True, deadline=None, max_examples=tries(12, fewest=2), database=None, phases=[Phase.generate])
+@settings(derandomize=True, deadline=None, max_examples=tries(24, fewest=2), database=None, phases=[Phase.generate])
 @given(
     st.lists(ORDER, min_size=4, max_size=10),
     st.lists(PRICE, min_size=3, max_size=6),

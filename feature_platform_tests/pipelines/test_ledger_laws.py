@@ -123,7 +123,7 @@ class Folder:
         }
 
 
-@settings(derandomize=True, deadline=None, max_examples=tries(30), database=None)
+@settings(derandomize=True, deadline=None, max_examples=tries(60), database=None)
 @given(UNIT, st.lists(STEP, min_size=1, max_size=10))
 def test_a_store_that_follows_files_by_its_ledger_has_what_one_run_of_everything_makes(
     unit: Unit, steps: list[tuple[str, Any, Any]]

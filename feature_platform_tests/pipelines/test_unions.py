@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import Phase, event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -21,7 +21,7 @@ from feature_platform.ground.clock import moment_of
 from feature_platform.pipelines.materialization import lateness_of, materialize_asset
 from feature_platform.pipelines.plan import stale_assets
 from feature_platform.training.coverage import coverage_of
-from feature_platform_tests.effort import is_thorough, tries
+from feature_platform_tests.effort import stories
 from feature_platform_tests.shop import at, customer, hashes
 from feature_platform_tests.union_shop import (
     GRID,
@@ -75,13 +75,7 @@ def assert_alike(one: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("known", [False, True])
-@settings(
-    derandomize=not is_thorough(),
-    deadline=None,
-    max_examples=tries(6, fewest=1),
-    database=None,
-    phases=[Phase.generate],
-)
+@stories(6)
 @given(
     data=st.data(),
     names=st.sampled_from([("web", "shop"), ("shop", "web"), NAMES]),

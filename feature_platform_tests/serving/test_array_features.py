@@ -73,7 +73,7 @@ PLACES = st.none() | st.fixed_dictionaries(
 DOCUMENTS = st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(0, 80), VECTORS, PLACES), min_size=1)
 
 
-@settings(max_examples=tries(20, fewest=5), phases=[Phase.generate])
+@settings(max_examples=tries(40), phases=[Phase.generate])
 @given(DOCUMENTS)
 def test_what_is_online_is_what_training_sees(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[Any, ...]]

@@ -13,14 +13,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.ground.clock import UTC
 from feature_platform.online import Lmdb
 from feature_platform.serving.publication import publish
-from feature_platform_tests.effort import is_thorough, tries
+from feature_platform_tests.effort import stories
 from feature_platform_tests.serving.enriched_shop import ASKED, DAYS, EnrichedShop
 from feature_platform_tests.shop import at
 
@@ -103,19 +103,8 @@ def begin(shops: dict[str | None, EnrichedShop], known_at: str | None, folder: s
     )
 
 
-def law(full: int, quick: int) -> settings:
-    """How a law is told: so many stories of half a second under the full and the quick profile; thorough: 12 times."""
-    return settings(
-        max_examples=full * 12 if is_thorough() else full if tries(100) == 100 else quick,
-        derandomize=not is_thorough(),
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-    )
-
-
 @KNOWN
-@law(40, 2)
+@stories(40)
 @given(data=st.data())
 def test_online_says_what_was_pushed_at_once(shops: Any, known_at: str | None, data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
@@ -123,7 +112,7 @@ def test_online_says_what_was_pushed_at_once(shops: Any, known_at: str | None, d
 
 
 @KNOWN
-@law(12, 1)
+@stories(12)
 @given(data=st.data())
 def test_online_says_what_runs_made_too(shops: Any, known_at: str | None, data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:

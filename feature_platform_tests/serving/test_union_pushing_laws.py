@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import feature_platform as fp
@@ -29,7 +29,7 @@ from feature_platform.serving import online_features
 from feature_platform.serving.applying import Target, apply_again, recover, write_view
 from feature_platform.serving.publication import publish
 from feature_platform.serving.pushing import push
-from feature_platform_tests.effort import is_thorough, tries
+from feature_platform_tests.effort import stories
 from feature_platform_tests.shop import at, customer, same
 from feature_platform_tests.union_shop import Row, frame, union_of
 
@@ -236,13 +236,7 @@ def test_a_first_publication_has_the_logged_pushes_of_every_member(tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("known", [False, True])
-@settings(
-    derandomize=not is_thorough(),
-    deadline=None,
-    max_examples=tries(6, fewest=1),
-    database=None,
-    phases=[Phase.generate],
-)
+@stories(6)
 @given(data=st.data())
 def test_a_push_to_a_member_shows_online_as_its_table_will_say(known: bool, data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:

@@ -143,7 +143,7 @@ def test_it_tells_the_value_that_the_join_gives(tmp_path_factory: Any, known_at:
         for view in made:
             reasons.update(assert_alike(view, store, moments))
 
-    law()
+    law()  # few examples need not have every reason, all of them do
     always = {Reason.PRESENT, Reason.NULL_KEY, Reason.NO_ROW, Reason.NOT_YET, Reason.NULL_IN_ROW, Reason.EMPTY_WINDOW}
     late = {Reason.NOT_KNOWN_YET} if known_at else set()
     assert tries(8) < 8 or set(reasons) >= always | late, reasons
